@@ -1,0 +1,34 @@
+//! The words of the domain, and nothing else.
+//!
+//! Every other crate speaks in these types. The crate does no I/O, starts no thread and knows
+//! neither HTTP nor the disk: what needs time or chance takes a [`Clock`] or an [`Rng`], so that
+//! tests and the simulation own both. The vocabulary is explained at the top of ARCHITECTURE.md.
+#![forbid(unsafe_code)]
+
+mod backup;
+mod clock;
+mod error_kind;
+mod ids;
+mod index;
+mod limits;
+mod metadata;
+mod metric;
+mod record;
+mod rng;
+mod tags;
+mod value;
+
+pub use backup::{Backup, BackupStatus, RestoreJob, RestoreStatus};
+pub use clock::{BoxFuture, Clock, ManualClock, Timestamp};
+pub use error_kind::{Classify, ErrorKind};
+pub use ids::{BackupId, IdError, IndexId, IndexName, Lsn, NamespaceName, RecordId, RestoreJobId};
+pub use index::{
+    DedicatedCapacity, DeletionProtection, DenseField, Deployment, Index, IndexConfig, ReadCapacity,
+};
+pub use limits::Limits;
+pub use metadata::{Metadata, MetadataError};
+pub use metric::Metric;
+pub use record::{Record, ScoredRecord, SparseVector};
+pub use rng::{Rng, SeededRng};
+pub use tags::{TagError, Tags};
+pub use value::{Kind, ListValue, Struct, Value};
