@@ -1,0 +1,101 @@
+//! What can go wrong below the records.
+//!
+//! SlateDB's public error already says what the caller can do; it is sorted here into the four
+//! cases that the layers above treat differently.
+
+use std::path::PathBuf;
+
+use lodgepole_types::{Classify, ErrorKind};
+use slatedb::CloseReason;
+
+use crate::local::DiskError;
+
+/// A failed operation on a database.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The local disk is full, or failed to sync.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Another process or a newer handle owns the database now, or it was closed.
+    #[error("the database is closed ({reason})")]
+    Closed {
+        /// Why, in a word.
+        reason: &'static str,
+        /// What SlateDB said.
+        #[source]
+        source: Box<slatedb::Error>,
+    },
+    /// The store cannot be reached or refuses to write. The outcome of a write is unknown.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Box<slatedb::Error>),
+    /// Stored data is missing or damaged.
+    #[error("stored data is missing or damaged")]
+    Damaged(#[source] Box<slatedb::Error>),
+    /// A call that SlateDB refuses: a defect of ours.
+    #[error("the database refused a call")]
+    Refused(#[source] Box<slatedb::Error>),
+    /// A database that should be there is not.
+    #[error("database {0} is gone")]
+    DatabaseMissing(String),
+    /// A checkpoint that should be there is not.
+    #[error("checkpoint {0} is gone")]
+    CheckpointMissing(String),
+    /// The object store itself failed.
+    #[error("the store failed")]
+    Store(#[source] Box<object_store::Error>),
+}
+
+impl From<slatedb::Error> for StorageError {
+    fn from(error: slatedb::Error) -> Self {
+        use slatedb::ErrorKind as Kind;
+        if let Some(disk) = DiskError::find_in(&error) {
+            return Self::Disk(disk.clone());
+        }
+        let kind = error.kind();
+        let source = Box::new(error);
+        match kind {
+            Kind::Closed(CloseReason::Clean) => Self::Closed { reason: "shut down", source },
+            Kind::Closed(CloseReason::Fenced) => Self::Closed { reason: "fenced", source },
+            Kind::Closed(_) => Self::Closed { reason: "after a failure", source },
+            Kind::Transaction | Kind::Unavailable => Self::Unavailable(source),
+            Kind::Data => Self::Damaged(source),
+            Kind::Invalid | Kind::Internal | _ => Self::Refused(source),
+        }
+    }
+}
+
+impl From<object_store::Error> for StorageError {
+    fn from(error: object_store::Error) -> Self {
+        match DiskError::find_in(&error) {
+            Some(disk) => Self::Disk(disk.clone()),
+            None => Self::Store(Box::new(error)),
+        }
+    }
+}
+
+impl Classify for StorageError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Disk(error) => error.kind(),
+            Self::Closed { .. } | Self::Unavailable(_) | Self::Store(_) => ErrorKind::Unavailable,
+            Self::Damaged(_) | Self::DatabaseMissing(_) | Self::CheckpointMissing(_) => {
+                ErrorKind::DataLoss
+            }
+            Self::Refused(_) => ErrorKind::Internal,
+        }
+    }
+}
+
+/// A data directory that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder cannot be made, locked or read.
+    #[error("cannot use the data directory {path}: {source}")]
+    Directory {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

@@ -1,0 +1,29 @@
+//! Objects as files in one folder of a local disk.
+//!
+//! What the rest of the system may assume of an object store, and what `LocalFileSystem` alone does
+//! not give: an object is on stable storage when its put has answered, replacing an object only if
+//! it is still the one that was read works, one process at a time owns the folder, a disk that is
+//! nearly full refuses early and recovers by itself, and a disk that failed to sync is not trusted
+//! again. Reading and listing are `LocalFileSystem`'s; writing is ours, because its errors hide a
+//! failed folder sync among failed renames, and because a crash suite needs every step of a write
+//! to be a place where a fault can happen (see [`DiskStep`]).
+
+mod changes;
+mod disk;
+mod error;
+mod etag;
+mod folders;
+mod lock;
+mod options;
+mod root;
+mod space;
+mod store;
+mod upload;
+
+pub use error::{DiskError, LocalOpenError};
+pub use options::{DiskHook, DiskStep, LocalOptions, SyncMode};
+pub use space::{Need, Space, SpaceGuard, SpaceProbe};
+pub use store::LocalStore;
+
+#[cfg(test)]
+mod tests;
