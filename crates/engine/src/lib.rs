@@ -1,0 +1,39 @@
+//! One shard: write path, read views, search in memory, checkpoint, clone, and the removal of what
+//! nothing needs.
+//!
+//! The engine knows records, namespaces and indexes by id; it has never heard of HTTP or of
+//! Pinecone's API. An [`Engine`] holds all shards of a process and opens them on demand. Invariants:
+//!
+//! - a write is answered after it is durable, and is searchable by then;
+//! - a request is one batch: all of its records or none;
+//! - reads show every answered write, and never what a crash could take back.
+#![forbid(unsafe_code)]
+
+mod change;
+mod engine;
+mod error;
+mod options;
+mod planner;
+mod query;
+mod reads;
+mod reap;
+mod rows;
+mod search_pool;
+mod shard;
+mod slots;
+mod sweep;
+mod tails;
+mod upkeep;
+mod writer;
+
+pub use engine::{Checkpoint, Deletion, Engine, EngineStartError};
+pub use error::{EngineError, ReadError, WriteError};
+pub use options::EngineOptions;
+pub use query::{Answer, Near, Query};
+pub use reads::{Fetched, ListPage, Listed, NamespaceStats, Stats};
+pub use reap::{Estate, Reaped};
+pub use rows::RowError;
+pub use shard::ShardRef;
+
+#[cfg(test)]
+mod tests;

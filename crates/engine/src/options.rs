@@ -1,0 +1,41 @@
+//! What an operator can set about the engine. Every value has a unit in its name and a default.
+
+use std::time::Duration;
+
+/// Settings of an [`Engine`](crate::Engine).
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Unflushed writes of all shards together; above it the fullest shard is flushed.
+    pub write_buffer_bytes: u64,
+    /// Vectors held in memory for search, over all namespaces. Least recently searched ones are
+    /// dropped above it; a namespace larger than the whole budget is searched from storage.
+    pub tail_bytes_max: u64,
+    /// Time without a request after which a shard is flushed and closed.
+    pub idle_close: Duration,
+    /// How often budgets and idle shards are looked at.
+    pub upkeep_interval: Duration,
+    /// Threads that search; 0 means one per processor.
+    pub search_threads: usize,
+    /// Writes of one shard that may wait for their turn; more callers wait outside.
+    pub write_queue_max: usize,
+    /// How long a write waits for stable storage before its caller is told that the outcome is
+    /// unknown.
+    pub write_deadline: Duration,
+    /// How long a backup waits for the memtable to be flushed before it goes on without.
+    pub cut_flush_max: Duration,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            write_buffer_bytes: 256 << 20,
+            tail_bytes_max: 4 << 30,
+            idle_close: Duration::from_secs(120),
+            upkeep_interval: Duration::from_millis(500),
+            search_threads: 0,
+            write_queue_max: 256,
+            write_deadline: Duration::from_secs(30),
+            cut_flush_max: Duration::from_millis(250),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Removing the data of deleted indexes, and only what nothing needs.
+//!
+//! A deleted index stays as a hidden database as long as a backup of it exists, or a clone reads its
+//! files. SlateDB deletes a database whatever hangs on it, so the decision is made here (rules:
+//! ARCHITECTURE.md, Deletion; model: crates/sim/src/model):
+//!
+//! 1. The catalog is read, then the pins of the database, then the catalog again. Every backup has
+//!    its row before its pin, so a pin without a row is an orphan; and a hidden index without
+//!    backups can get no new ones, so once it has no foreign pin it never gets one again.
+//! 2. A clone lets go of its ancestors only when it has been rewritten. That is asked for here, but
+//!    only where it helps: not for a clone that has backups of its own, whose files stay needed.
+//! 3. Deleting the database comes last. It also gives up the pins on its own parents, so a chain of
+//!    deleted indexes goes from its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use lodgepole_storage::Pin;
+use lodgepole_types::IndexId;
+use uuid::Uuid;
+
+use crate::engine::{Engine, database_path};
+use crate::{EngineError, ShardRef};
+
+/// Longest wait for the rewriting of one clone in one round.
+const REWRITE_WAIT_MAX: Duration = Duration::from_secs(600);
+
+/// How long data without an owner is left alone: an index that is being made has its data before
+/// its row.
+const STRAY_AGE: Duration = Duration::from_secs(600);
+
+/// What the catalog knows, at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Estate {
+    /// Indexes that exist.
+    pub live: Vec<ShardRef>,
+    /// Deleted indexes whose data has not been removed yet.
+    pub hidden: Vec<IndexId>,
+    /// Names of the checkpoints that backups hold, by index. Also of those being taken.
+    pub backups: BTreeMap<IndexId, BTreeSet<String>>,
+    /// Indexes that a running restore job is making. Nothing of them is touched.
+    pub restoring: BTreeSet<IndexId>,
+}
+
+impl Estate {
+    fn owns(&self, index: IndexId) -> bool {
+        self.live.iter().any(|shape| shape.index == index)
+            || self.hidden.contains(&index)
+            || self.restoring.contains(&index)
+    }
+
+    fn has_backups(&self, index: IndexId) -> bool {
+        self.backups.get(&index).is_some_and(|names| !names.is_empty())
+    }
+
+    fn holds(&self, index: IndexId, name: &str) -> bool {
+        self.backups.get(&index).is_some_and(|names| names.contains(name))
+    }
+}
+
+/// What one round did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reaped {
+    /// Hidden indexes whose data is gone; their catalog rows can go.
+    pub deleted: Vec<IndexId>,
+    /// Clones that were rewritten so that they let go of a deleted ancestor.
+    pub rewritten: Vec<IndexId>,
+    /// Checkpoints of backups that no longer exist.
+    pub orphans: usize,
+    /// Data that a crash left without an owner.
+    pub strays: usize,
+}
+
+impl Engine {
+    /// One round: collects files, lets clones go of deleted ancestors, removes what nothing needs.
+    /// Several rounds, some time apart, are needed until everything is gone, because the files that
+    /// compaction reads stay for [`collection_age`](lodgepole_storage::StorageOptions).
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store fails; the rest is done in the next round.
+    pub async fn reap(
+        &self,
+        estate: &(dyn Fn() -> Estate + Send + Sync),
+    ) -> Result<Reaped, EngineError> {
+        let mut reaped = Reaped::default();
+        self.unpin_orphans(estate, &mut reaped).await?;
+        self.rewrite_dependants(&estate(), &mut reaped).await?;
+        let now = estate();
+        for index in now.live.iter().map(|shape| shape.index).chain(now.hidden.iter().copied()) {
+            self.storage.collect(&database_path(index)).await?;
+        }
+        for index in now.hidden {
+            if self.is_deletable(index, estate).await? {
+                self.storage.delete_database(&database_path(index)).await?;
+                reaped.deleted.push(index);
+            }
+        }
+        self.remove_strays(estate, &mut reaped).await?;
+        Ok(reaped)
+    }
+
+    /// Removes databases that no row knows: a crash came between data and row. They have no clones
+    /// and no backups, because those need a row.
+    async fn remove_strays(
+        &self,
+        estate: &(dyn Fn() -> Estate + Send + Sync),
+        reaped: &mut Reaped,
+    ) -> Result<(), EngineError> {
+        let found = self.storage.folders("ix").await?;
+        let after = estate();
+        let now = self.commons.clock.elapsed();
+        let strays: Vec<_> = found
+            .iter()
+            .filter_map(|name| IndexId::parse(name))
+            .filter(|index| !after.owns(*index) && !reaped.deleted.contains(index))
+            .collect();
+        let mut aged = Vec::new();
+        {
+            let mut seen = self.strays.lock();
+            seen.retain(|index, _| strays.contains(index));
+            for index in strays {
+                let first = *seen.entry(index).or_insert(now);
+                if now.saturating_sub(first) >= STRAY_AGE {
+                    aged.push(index);
+                }
+            }
+        }
+        for index in aged {
+            self.discard(index).await?;
+            reaped.strays += 1;
+        }
+        Ok(())
+    }
+
+    /// Gives up a pin of a backup that is being deleted.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store fails.
+    pub async fn unpin(&self, index: IndexId, pin: Uuid) -> Result<(), EngineError> {
+        Ok(self.storage.unpin(&database_path(index), pin).await?)
+    }
+
+    /// Finds the pin that was taken under `name`, for a backup that a crash cut off.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store fails.
+    pub async fn find_pin(&self, index: IndexId, name: &str) -> Result<Option<Uuid>, EngineError> {
+        let pins = self.storage.pins(&database_path(index)).await?;
+        Ok(pins.into_iter().find(|pin| pin.name.as_deref() == Some(name)).map(|pin| pin.id))
+    }
+
+    /// Removes what a restore job left that never completed. Nothing else can know this index.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store fails.
+    pub async fn discard(&self, index: IndexId) -> Result<(), EngineError> {
+        self.retire(index).await;
+        Ok(self.storage.delete_database(&database_path(index)).await?)
+    }
+
+    async fn unpin_orphans(
+        &self,
+        estate: &(dyn Fn() -> Estate + Send + Sync),
+        reaped: &mut Reaped,
+    ) -> Result<(), EngineError> {
+        let before = estate();
+        let live = before.live.iter().map(|shape| shape.index);
+        for index in live.chain(before.hidden.iter().copied()) {
+            let pins = self.storage.pins(&database_path(index)).await?;
+            let after = estate();
+            for pin in pins {
+                let orphan = pin.name.as_deref().is_some_and(|name| !after.holds(index, name));
+                if orphan && !pin.expires {
+                    self.storage.unpin(&database_path(index), pin.id).await?;
+                    reaped.orphans += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing needs a hidden database any more.
+    async fn is_deletable(
+        &self,
+        index: IndexId,
+        estate: &(dyn Fn() -> Estate + Send + Sync),
+    ) -> Result<bool, EngineError> {
+        if estate().has_backups(index) {
+            return Ok(false);
+        }
+        let pins = self.storage.pins(&database_path(index)).await?;
+        let after = estate();
+        let still_hidden = after.hidden.contains(&index);
+        Ok(still_hidden && !after.has_backups(index) && !pins.iter().any(is_foreign))
+    }
+
+    async fn rewrite_dependants(
+        &self,
+        estate: &Estate,
+        reaped: &mut Reaped,
+    ) -> Result<(), EngineError> {
+        let gone: BTreeSet<_> = estate
+            .hidden
+            .iter()
+            .filter(|index| !estate.has_backups(**index))
+            .map(|index| database_path(*index))
+            .collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        for shape in &estate.live {
+            let index = shape.index;
+            if estate.has_backups(index) || estate.restoring.contains(&index) {
+                continue;
+            }
+            let parents = self.storage.parents(&database_path(index)).await?.unwrap_or_default();
+            let borrows = parents
+                .iter()
+                .any(|parent| parent.borrowed_files > 0 && gone.contains(&parent.path));
+            if !borrows {
+                continue;
+            }
+            let shard = self.shard(*shape).await?;
+            let clock = self.commons.clock.as_ref();
+            if shard.database.compact_fully(clock, REWRITE_WAIT_MAX).await? {
+                reaped.rewritten.push(index);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a pin is a clone's: no name of ours, and it never goes by itself. A compactor's pins
+/// protect only its own reading, and the database is closed by now.
+fn is_foreign(pin: &Pin) -> bool {
+    !pin.expires
+}

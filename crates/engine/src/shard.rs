@@ -1,0 +1,197 @@
+//! One open shard: its database, its writer, its tails.
+//!
+//! A shard is ready as soon as its log is replayed: everything acknowledged can be read. It counts
+//! as stopped once its store failed or another handle took the database over; the engine then drops
+//! it and opens a new one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lodgepole_storage::{Database, Storage, View, Visibility};
+use lodgepole_types::{Clock, DenseField, IndexId, Lsn, NamespaceName};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::change::{Change, WriteRequest};
+use crate::planner::Planner;
+use crate::rows::{self, NamespaceRow, Place};
+use crate::search_pool::SearchPool;
+use crate::tails::TailCache;
+use crate::writer::{self, Command, Cut, WriterContext};
+use crate::{EngineError, EngineOptions, WriteError};
+
+/// Which shard, and the shape of its vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardRef {
+    /// The index.
+    pub index: IndexId,
+    /// Its dense field.
+    pub dense: DenseField,
+}
+
+/// What all shards of a process share.
+#[derive(Debug, Clone)]
+pub(crate) struct Commons {
+    pub(crate) storage: Storage,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: EngineOptions,
+    pub(crate) tails: Arc<TailCache>,
+    pub(crate) pool: Arc<SearchPool>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shard {
+    pub(crate) shape: ShardRef,
+    pub(crate) database: Database,
+    pub(crate) commons: Commons,
+    commands: mpsc::Sender<Command>,
+    stopped: Arc<AtomicBool>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    sweep: Arc<Notify>,
+    last_used: Mutex<Duration>,
+}
+
+impl Shard {
+    /// Starts the writer over an open database.
+    pub(crate) async fn start(
+        shape: ShardRef,
+        database: Database,
+        commons: Commons,
+    ) -> Result<Arc<Self>, EngineError> {
+        let planner = Planner::open(&database).await?;
+        let stopped = Arc::new(AtomicBool::new(false));
+        let context = WriterContext {
+            index: shape.index,
+            database: database.clone(),
+            clock: Arc::clone(&commons.clock),
+            tails: Arc::clone(&commons.tails),
+            stopped: Arc::clone(&stopped),
+            cut_flush_max: commons.options.cut_flush_max,
+        };
+        let (sender, receiver) = mpsc::channel(commons.options.write_queue_max);
+        let tasks = writer::start(&context, planner, receiver);
+        let now = commons.clock.elapsed();
+        let shard = Arc::new(Self {
+            shape,
+            database,
+            commons,
+            commands: sender,
+            stopped,
+            tasks: Mutex::new(tasks),
+            sweep: Arc::default(),
+            last_used: Mutex::new(now),
+        });
+        let sweeper =
+            tokio::spawn(crate::sweep::run(Arc::downgrade(&shard), Arc::clone(&shard.sweep)));
+        shard.tasks.lock().push(sweeper);
+        shard.sweep.notify_one();
+        Ok(shard)
+    }
+
+    pub(crate) fn touch(&self) {
+        *self.last_used.lock() = self.commons.clock.elapsed();
+    }
+
+    pub(crate) fn idle_for(&self) -> Duration {
+        self.commons.clock.elapsed().saturating_sub(*self.last_used.lock())
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire) || self.database.closed().is_some()
+    }
+
+    /// Applies one request; returns once it is durable and searchable.
+    pub(crate) async fn write(
+        &self,
+        namespace: &NamespaceName,
+        change: Change,
+    ) -> Result<Lsn, WriteError> {
+        let empties = matches!(change, Change::DeleteAll);
+        let (need, bytes) = change.room();
+        self.commons.storage.admit(need, bytes)?;
+        let (reply, answer) = oneshot::channel();
+        let request = WriteRequest { namespace: namespace.clone(), change, reply };
+        let answered = async {
+            self.send(Command::Write(request)).await?;
+            answer.await.map_err(|_| self.stopped_error())?
+        };
+        let outcome = tokio::select! {
+            biased;
+            outcome = answered => outcome,
+            () = self.commons.clock.sleep(self.commons.options.write_deadline) => {
+                return Err(EngineError::Deadline(self.commons.options.write_deadline).into());
+            }
+        };
+        if empties && outcome.is_ok() {
+            self.sweep.notify_one();
+        }
+        outcome
+    }
+
+    /// Removes rows that nothing refers to any more.
+    pub(crate) async fn sweep_rows(&self, keys: Vec<Vec<u8>>) -> Result<(), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Sweep { keys, reply }).await?;
+        answer.await.map_err(|_| self.stopped_error())?
+    }
+
+    /// Pins the state after everything acknowledged so far.
+    pub(crate) async fn checkpoint(&self, name: &str) -> Result<Cut, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Checkpoint { name: name.to_owned(), reply }).await?;
+        answer.await.map_err(|_| self.stopped_error())?
+    }
+
+    /// The place of a namespace, as far as a durable write made it.
+    pub(crate) async fn place(&self, name: &NamespaceName) -> Result<Option<Place>, EngineError> {
+        let key = rows::namespace_key(name);
+        let Some(bytes) = self.database.get(&key, Visibility::Durable).await? else {
+            return Ok(None);
+        };
+        let row = NamespaceRow::decode(&bytes)?;
+        Ok(Some(Place { slot: rows::slot_of(name), id: row.id }))
+    }
+
+    /// A view all of whose writes are durable, so that several reads of it agree with each other.
+    /// Waits for at most the writes that were in flight: a few flush intervals.
+    pub(crate) async fn settled_view(&self) -> Result<View, EngineError> {
+        const POLL: Duration = Duration::from_micros(500);
+        let view = self.database.view()?;
+        while self.database.durable_lsn() < view.lsn() {
+            if self.is_stopped() {
+                return Err(self.stopped_error());
+            }
+            self.commons.clock.sleep(POLL).await;
+        }
+        Ok(view)
+    }
+
+    pub(crate) fn stopped_error(&self) -> EngineError {
+        EngineError::Stopped(self.shape.index)
+    }
+
+    async fn send(&self, command: Command) -> Result<(), EngineError> {
+        if self.is_stopped() {
+            return Err(self.stopped_error());
+        }
+        self.commands.send(command).await.map_err(|_| self.stopped_error())
+    }
+
+    /// Ends the tasks and closes the database: flushed when `flush`, otherwise as it stands. What
+    /// was acknowledged is in the log either way.
+    pub(crate) async fn close(&self, flush: bool) {
+        self.stopped.store(true, Ordering::Release);
+        for task in std::mem::take(&mut *self.tasks.lock()) {
+            task.abort();
+        }
+        self.commons.tails.forget(self.shape.index);
+        let closed =
+            if flush { self.database.close().await } else { self.database.abandon().await };
+        if let Err(error) = closed {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(index = %self.shape.index, error, "shard did not close cleanly");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The write path of a shard: one writer, one applier.
+//!
+//! The writer takes requests in order, plans each into one batch and hands it to the log without
+//! waiting. The applier awaits each batch's durability in the same order, then shows it to search
+//! and answers the caller. So requests share the cost of syncing, nobody sees what a crash could
+//! take back, and the order of answers is the order of Lsns. A failure of the store stops the
+//! shard: the outcome of what was in flight is unknown until the log is read again, so the shard
+//! must be opened anew (never guessed at).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lodgepole_storage::{CheckpointPin, Commit, Database, StorageError};
+use lodgepole_types::{Clock, IndexId, Lsn};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::change::{Effect, WriteRequest};
+use crate::planner::{Plan, Planner};
+use crate::tails::TailCache;
+use crate::{EngineError, WriteError};
+
+/// What the writer is asked for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Apply a request.
+    Write(WriteRequest),
+    /// Remove rows of dead namespaces.
+    Sweep { keys: Vec<Vec<u8>>, reply: oneshot::Sender<Result<(), EngineError>> },
+    /// Pin the state after everything queued before.
+    Checkpoint { name: String, reply: oneshot::Sender<Result<Cut, EngineError>> },
+}
+
+/// A pinned state and exactly what it holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cut {
+    pub(crate) pin: CheckpointPin,
+    pub(crate) lsn: Lsn,
+    pub(crate) record_count: u64,
+    pub(crate) namespace_count: u64,
+    pub(crate) bytes: u64,
+}
+
+/// What the writer and the applier share with their shard.
+#[derive(Debug, Clone)]
+pub(crate) struct WriterContext {
+    pub(crate) index: IndexId,
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tails: Arc<TailCache>,
+    pub(crate) stopped: Arc<AtomicBool>,
+    pub(crate) cut_flush_max: Duration,
+}
+
+impl WriterContext {
+    fn stop(&self, error: &(dyn std::error::Error + 'static)) {
+        if !self.stopped.swap(true, Ordering::AcqRel) {
+            tracing::error!(index = %self.index, error, "shard stopped; it opens again on demand");
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+}
+
+/// A batch on its way to stable storage.
+struct InFlight {
+    commit: Arc<Commit>,
+    effect: Effect,
+    reply: Option<oneshot::Sender<Result<Lsn, WriteError>>>,
+}
+
+/// Starts the writer and the applier of a shard; they end when `commands` closes.
+pub(crate) fn start(
+    context: &WriterContext,
+    planner: Planner,
+    commands: mpsc::Receiver<Command>,
+) -> Vec<tokio::task::JoinHandle<()>> {
+    /// Batches between the writer and the applier.
+    const IN_FLIGHT_MAX: usize = 1024;
+    let (sender, receiver) = mpsc::channel(IN_FLIGHT_MAX);
+    let writer = Writer {
+        context: context.clone(),
+        planner,
+        last: None,
+        last_lsn: context.database.durable_lsn(),
+        in_flight: sender,
+    };
+    vec![
+        tokio::spawn(writer.run(commands)),
+        tokio::spawn(apply_in_order(context.clone(), receiver)),
+    ]
+}
+
+struct Writer {
+    context: WriterContext,
+    planner: Planner,
+    last: Option<Arc<Commit>>,
+    last_lsn: Lsn,
+    in_flight: mpsc::Sender<InFlight>,
+}
+
+impl Writer {
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Write(request) => self.write(request).await,
+                Command::Sweep { keys, reply } => {
+                    let _ = reply.send(self.sweep(keys).await);
+                }
+                Command::Checkpoint { name, reply } => {
+                    let _ = reply.send(self.checkpoint(&name).await);
+                }
+            }
+        }
+    }
+
+    async fn write(&mut self, request: WriteRequest) {
+        let WriteRequest { namespace, change, reply } = request;
+        if self.context.is_stopped() {
+            let _ = reply.send(Err(EngineError::Stopped(self.context.index).into()));
+            return;
+        }
+        let now = self.context.clock.now();
+        let planned = self.planner.plan(&self.context.database, &namespace, change, now).await;
+        let plan = match planned {
+            Ok(plan) => plan,
+            Err(WriteError::NamespaceNotFound) => {
+                let _ = reply.send(Err(WriteError::NamespaceNotFound));
+                return;
+            }
+            Err(error) => {
+                self.context.stop(&error);
+                let _ = reply.send(Err(error));
+                return;
+            }
+        };
+        self.submit(plan, Some(reply)).await;
+    }
+
+    async fn submit(
+        &mut self,
+        plan: Plan,
+        reply: Option<oneshot::Sender<Result<Lsn, WriteError>>>,
+    ) {
+        let commit = match self.context.database.write(plan.batch).await {
+            Ok(commit) => Arc::new(commit),
+            Err(error) => {
+                self.context.stop(&error);
+                if let Some(reply) = reply {
+                    let _ = reply.send(Err(error.into()));
+                }
+                return;
+            }
+        };
+        assert!(commit.lsn() > self.last_lsn, "the log went backwards");
+        self.last_lsn = commit.lsn();
+        self.last = Some(Arc::clone(&commit));
+        let _ = self.in_flight.send(InFlight { commit, effect: plan.effect, reply }).await;
+    }
+
+    async fn sweep(&mut self, keys: Vec<Vec<u8>>) -> Result<(), EngineError> {
+        if self.context.is_stopped() {
+            return Err(EngineError::Stopped(self.context.index));
+        }
+        let mut plan = Plan { batch: lodgepole_storage::Batch::new(), effect: Effect::default() };
+        for key in keys {
+            plan.batch.delete(key);
+        }
+        self.submit(plan, None).await;
+        Ok(())
+    }
+
+    /// The cut of a backup. Nothing is submitted meanwhile, so the pinned state is exactly the
+    /// requests up to `last_lsn`, and the totals belong to it.
+    async fn checkpoint(&mut self, name: &str) -> Result<Cut, EngineError> {
+        if self.context.is_stopped() {
+            return Err(EngineError::Stopped(self.context.index));
+        }
+        let result = self.cut(name).await;
+        if let Err(error) = &result {
+            tracing::warn!(index = %self.context.index, error = error as &dyn std::error::Error, "checkpoint failed");
+        }
+        result.map_err(EngineError::from)
+    }
+
+    async fn cut(&mut self, name: &str) -> Result<Cut, StorageError> {
+        if let Some(last) = &self.last {
+            last.durable().await?;
+        }
+        let database = &self.context.database;
+        if database.unflushed_bytes() > 0 {
+            // A clone copies the unflushed log object by object; flushing first keeps it fast.
+            tokio::select! {
+                biased;
+                flushed = database.flush() => flushed?,
+                () = self.context.clock.sleep(self.context.cut_flush_max) => {}
+            }
+        }
+        let pin = database.checkpoint(name).await?;
+        let totals = self.planner.totals();
+        Ok(Cut {
+            pin,
+            lsn: self.last_lsn,
+            record_count: totals.record_count,
+            namespace_count: totals.namespace_count,
+            bytes: totals.bytes,
+        })
+    }
+}
+
+async fn apply_in_order(context: WriterContext, mut in_flight: mpsc::Receiver<InFlight>) {
+    while let Some(InFlight { commit, effect, reply }) = in_flight.recv().await {
+        let outcome = match commit.durable().await {
+            Ok(()) => {
+                let lsn = commit.lsn();
+                context.tails.apply(context.index, lsn, effect);
+                Ok(lsn)
+            }
+            Err(error) => {
+                context.stop(&error);
+                Err(error.into())
+            }
+        };
+        if let Some(reply) = reply {
+            let _ = reply.send(outcome);
+        }
+    }
+}
