@@ -1,0 +1,110 @@
+//! From the wire to the domain, with every check of a request.
+//!
+//! Services call these functions before they do anything, so no transport can skip a check and a
+//! request is refused as a whole. Messages are Pinecone's documented ones where there is one.
+//! The direction is one way: replies are built by `wire`.
+
+mod backup;
+mod capacity;
+mod configure;
+mod create;
+mod delete;
+mod fetch;
+mod list;
+mod metadata_schema;
+mod namespace;
+mod query;
+mod regions;
+mod stats;
+mod upsert;
+
+pub use backup::{NewBackup, NewIndexFromBackup, create_backup, create_index_from_backup};
+pub use configure::{IndexChange, configure_index};
+pub use create::create_index;
+pub use delete::{Delete, Deletion, delete};
+pub use fetch::{Fetch, fetch};
+pub use list::{List, list, next_page};
+pub use namespace::Namespace;
+pub use query::{Near, Query, query};
+pub use regions::Regions;
+pub use stats::stats;
+pub use upsert::{Upsert, upsert};
+
+use std::collections::BTreeMap;
+
+use lodgepole_types::{DeletionProtection, IndexName, Limits};
+use serde::Deserialize;
+
+use crate::ApiError;
+use crate::wire::index_request::TagsRequest;
+
+/// What requests are checked against.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// Sizes and counts.
+    pub limits: Limits,
+    /// Where indexes can be said to run.
+    pub regions: Regions,
+}
+
+/// Reads the body of a control-plane request.
+///
+/// # Errors
+/// `Unprocessable` when it is not JSON of the wanted shape.
+pub fn control_body<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| ApiError::undecodable(&error).caused_by(error))
+}
+
+/// Reads the body of a data-plane request; an empty body is an empty message.
+///
+/// # Errors
+/// `InvalidArgument` when it is not JSON of the wanted shape.
+pub fn data_body<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, ApiError> {
+    if body.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        ApiError::invalid(format!("The request body cannot be read: {error}")).caused_by(error)
+    })
+}
+
+/// Reads a name that an index is to get.
+fn new_index_name(text: &str) -> Result<IndexName, ApiError> {
+    IndexName::parse(text).map_err(|error| ApiError::invalid(error.0))
+}
+
+fn deletion_protection(text: &str) -> Result<DeletionProtection, ApiError> {
+    DeletionProtection::parse(text).ok_or_else(|| {
+        ApiError::invalid(format!(
+            "deletion_protection must be 'enabled' or 'disabled', got '{}'",
+            text.escape_default()
+        ))
+    })
+}
+
+/// Tags with null spelled as the empty text, which removes.
+fn tags(tags: TagsRequest) -> BTreeMap<String, String> {
+    tags.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: bodies that cannot be read have their plane's status. Method: a cut-off body.
+    use super::*;
+    use crate::wire::vectors::QueryRequest;
+
+    #[test]
+    fn each_plane_has_its_status_for_an_unreadable_body() {
+        let error = control_body::<crate::wire::backups::CreateBackup>(b"{").unwrap_err();
+        assert_eq!(error.kind().http_status(), 422);
+        for body in [&br#"{"topK":-1}"#[..], br#"{"vector":[1e39]}"#, br#"{"vector":[null]}"#] {
+            let error = data_body::<QueryRequest>(body).unwrap_err();
+            assert_eq!((error.kind().http_status(), error.kind().grpc_code()), (400, 3));
+        }
+    }
+
+    #[test]
+    fn an_empty_data_body_is_an_empty_message() {
+        assert_eq!(data_body::<QueryRequest>(b" \n").unwrap(), QueryRequest::default());
+    }
+}
