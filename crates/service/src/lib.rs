@@ -1,0 +1,29 @@
+//! Every operation, free of transport.
+//!
+//! A [`Service`] is what the doors (REST, gRPC) call: one method per operation, from a request in
+//! wire types or bytes to a reply in wire types. It orders what the crates below do, so that a crash
+//! between any two steps leaves nothing that [`Service::settle`] cannot put right. Invariants:
+//!
+//! - every request goes through `api::parse` before anything happens;
+//! - a change that was begun is finished even when the caller goes away;
+//! - what is answered is durable: an index that a reply names exists, is ready, and has its port.
+#![forbid(unsafe_code)]
+
+mod backups;
+mod context;
+mod indexes;
+mod ports;
+mod reaper;
+mod restores;
+mod running;
+mod service;
+mod settle;
+mod undelivered;
+mod vectors;
+
+pub use context::{DataReply, RequestContext, Transport};
+pub use ports::{PortBinder, PortError};
+pub use service::{Service, ServiceParts};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! Removes the data of what was deleted, once nothing needs it.
+//!
+//! The engine decides from pins and from the [`Estate`], which is read anew from the catalog at
+//! each of its steps; the catalog then forgets the indexes whose data is gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lodgepole_api::ApiError;
+use lodgepole_catalog::{Catalog, CatalogError};
+use lodgepole_engine::{Estate, Reaped};
+use lodgepole_types::{BackupStatus, IndexId, RestoreStatus};
+
+use crate::service::{Service, shard_of};
+
+impl Service {
+    /// One round of cleaning up and reaping. Several, some time apart, are needed until everything
+    /// that was deleted is gone.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store fails; the rest is done in the next round.
+    pub async fn reap_once(&self) -> Result<Reaped, ApiError> {
+        self.settle().await?;
+        let catalog = &self.shared.catalog;
+        let reaped = self.shared.engine.reap(&|| estate(catalog)).await?;
+        for index in &reaped.deleted {
+            match catalog.forget_hidden(*index).await {
+                Ok(()) => {}
+                Err(CatalogError::IndexHasBackups(_)) => {
+                    tracing::error!(%index, "an index was reaped although it has backups");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(reaped)
+    }
+}
+
+/// What exists, as far as the engine must know.
+fn estate(catalog: &Catalog) -> Estate {
+    let contents = catalog.contents();
+    let mut backups: BTreeMap<IndexId, BTreeSet<String>> = BTreeMap::new();
+    for backup in contents.backups() {
+        if backup.status != BackupStatus::Failed {
+            backups.entry(backup.source_index_id).or_default().insert(backup.id.to_string());
+        }
+    }
+    let pending = contents.restore_jobs().into_iter().filter(|job| {
+        // A job cannot outlive its backup, so the source's files are safe through the row above.
+        job.status == RestoreStatus::Pending
+    });
+    Estate {
+        live: contents.indexes().iter().map(|index| shard_of(index)).collect(),
+        hidden: contents.hidden().iter().map(|row| row.index.id).collect(),
+        backups,
+        restoring: pending.map(|job| job.target_index_id).collect(),
+    }
+}
