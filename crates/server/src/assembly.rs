@@ -1,0 +1,165 @@
+//! Puts the layers below together, and keeps their chores running.
+//!
+//! The only place in this crate that names storage, catalog and engine. Order on the way up:
+//! storage (which locks the folder), catalog, engine, service; then what a crash cut off is put
+//! right and the ports of indexes are opened, and only then may a request come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lodgepole_api::ApiError;
+use lodgepole_api::parse::Rules;
+use lodgepole_catalog::{Catalog, CatalogError, CatalogOptions, PortRange};
+use lodgepole_engine::{Engine, EngineOptions, EngineStartError};
+use lodgepole_service::{PortBinder, Service, ServiceParts};
+use lodgepole_storage::local::LocalOpenError;
+use lodgepole_storage::{OpenError, Storage, StorageOptions};
+use lodgepole_types::{Clock, Limits};
+use tokio::task::JoinHandle;
+
+use crate::serve::Components;
+use crate::settings::Settings;
+
+/// Pause between two rounds of removing what was deleted.
+const REAP_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Why the layers do not come up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AssemblyError {
+    #[error("{}; {}", causes(.0), advice(.0))]
+    Storage(OpenError),
+    #[error("the catalog cannot be opened: {}", causes(.0))]
+    Catalog(CatalogError),
+    #[error(transparent)]
+    Engine(EngineStartError),
+    #[error("index_ports holds no port")]
+    NoPorts,
+    #[error("{}", causes(.0))]
+    Service(ApiError),
+}
+
+/// The layers below, running.
+#[derive(Debug)]
+pub(crate) struct Assembly {
+    service: Service,
+    chores: Vec<JoinHandle<()>>,
+}
+
+impl Assembly {
+    /// Brings everything up. When this returns, everything acknowledged is readable.
+    ///
+    /// # Errors
+    /// [`AssemblyError`]; what was opened is closed again by being dropped.
+    pub(crate) async fn open(
+        settings: &Settings,
+        control_port: u16,
+        ports: Arc<dyn PortBinder>,
+        components: &Components,
+    ) -> Result<Self, AssemblyError> {
+        let Components { clock, rng, .. } = components;
+        let range = settings.index_ports.range(control_port);
+        let range = PortRange::new(*range.start(), *range.end()).ok_or(AssemblyError::NoPorts)?;
+        let storage = Storage::open_local(
+            &settings.data_dir,
+            components.disk.clone(),
+            Arc::clone(clock),
+            Arc::clone(rng),
+            StorageOptions {
+                block_cache_bytes: settings.block_cache_bytes,
+                ..StorageOptions::default()
+            },
+        )
+        .map_err(AssemblyError::Storage)?;
+        let catalog = Catalog::open(&storage, CatalogOptions::new(range))
+            .await
+            .map_err(AssemblyError::Catalog)?;
+        let options = EngineOptions {
+            write_buffer_bytes: settings.write_buffer_bytes,
+            tail_bytes_max: settings.tail_bytes_max,
+            ..EngineOptions::default()
+        };
+        let engine = Engine::new(storage, options).map_err(AssemblyError::Engine)?;
+        let service = Service::new(ServiceParts {
+            catalog,
+            engine: Arc::clone(&engine),
+            clock: Arc::clone(clock),
+            rng: Arc::clone(rng),
+            ports,
+            rules: rules(settings),
+        });
+        if let Err(error) = make_ready(&service).await {
+            service.shutdown().await;
+            return Err(AssemblyError::Service(error));
+        }
+        let chores = vec![
+            tokio::spawn(engine.upkeep()),
+            tokio::spawn(reap(service.clone(), Arc::clone(clock))),
+        ];
+        Ok(Self { service, chores })
+    }
+
+    /// What answers requests.
+    pub(crate) fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Flushes and closes everything. A chore that is cut off is finished after the next start.
+    pub(crate) async fn close(self) {
+        for chore in &self.chores {
+            chore.abort();
+        }
+        self.service.shutdown().await;
+    }
+}
+
+/// What the operator can do about a data directory that cannot be used.
+fn advice(error: &OpenError) -> &'static str {
+    let OpenError::Directory { source, .. } = error;
+    match source.downcast_ref::<LocalOpenError>() {
+        Some(LocalOpenError::InUse { .. }) => {
+            "stop that process, or choose another folder with --data-dir"
+        }
+        Some(LocalOpenError::Folder { .. } | LocalOpenError::Unusable { .. }) | None => {
+            "make it writable for this user, or choose another folder with --data-dir"
+        }
+    }
+}
+
+fn rules(settings: &Settings) -> Rules {
+    let limits = Limits { request_bytes_max: settings.request_bytes_max, ..Limits::default() };
+    Rules { limits, ..Rules::default() }
+}
+
+async fn make_ready(service: &Service) -> Result<(), ApiError> {
+    service.settle().await?;
+    service.open_ports().await
+}
+
+/// Removes what was deleted, for ever.
+async fn reap(service: Service, clock: Arc<dyn Clock>) {
+    loop {
+        clock.sleep(REAP_INTERVAL).await;
+        match service.reap_once().await {
+            Ok(reaped) => tracing::debug!(?reaped, "removed what was deleted"),
+            Err(error) => {
+                let cause = causes(&error);
+                tracing::warn!(cause, "removing what was deleted failed; the next round goes on");
+            }
+        }
+    }
+}
+
+/// An error with the causes below it, outermost first, each said once.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}

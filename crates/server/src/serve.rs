@@ -1,0 +1,267 @@
+//! The life of the process: start in named stages, run, stop cleanly.
+//!
+//! The control port is bound before the data is opened: a second server on the same machine then
+//! fails at once and touches nothing, and health checks are answered while data is loaded. Stopping
+//! goes the other way round: first no new requests, then none in progress, then the service.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lodgepole_storage::local::LocalOptions;
+use lodgepole_types::{Clock, Rng};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::assembly::{Assembly, AssemblyError};
+use crate::front::{Access, Front, FrontOptions, Unprotected};
+use crate::logging::{self, LogLevelError};
+use crate::ports::IndexListeners;
+use crate::settings::Settings;
+use crate::transport::{Listeners, Stopped, TransportLimits};
+
+/// Open files beyond connections: data, log, one socket per index.
+const OPEN_FILES_SPARE: u64 = 4_096;
+
+/// Why the server does not start. Each text is one sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct StartError(#[from] StartFailure);
+
+#[derive(Debug, thiserror::Error)]
+enum StartFailure {
+    #[error(transparent)]
+    LogLevel(#[from] LogLevelError),
+    #[error(transparent)]
+    Unprotected(#[from] Unprotected),
+    #[error("port {} on {} is in use by another program: stop that program, or choose another address with --listen ADDR:PORT", .0.port(), .0.ip())]
+    PortInUse(SocketAddr),
+    #[error("cannot listen on {address}: {cause}; choose another address with --listen ADDR:PORT")]
+    Listen { address: SocketAddr, cause: io::Error },
+    #[error(transparent)]
+    Assembly(#[from] AssemblyError),
+    #[error("signals cannot be received: {0}")]
+    Signals(io::Error),
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Server {
+    front: Arc<Front>,
+    listeners: Arc<Listeners>,
+    assembly: Assembly,
+    address: SocketAddr,
+    data_dir: PathBuf,
+    stop_grace: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Told to stop; every request in progress was answered and everything was closed.
+    Clean,
+    /// Told to stop; some requests took too long and were cut off.
+    CutOff,
+    /// Told twice: it did not wait.
+    Forced,
+}
+
+/// What a server is built on. Unlike settings these are objects, chosen by the program that runs
+/// it: the binary, a test, a crash suite.
+#[derive(Debug, Clone)]
+pub struct Components {
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids come from.
+    pub rng: Arc<dyn Rng>,
+    /// How the local disk is written.
+    pub disk: LocalOptions,
+}
+
+impl Server {
+    /// Starts a server: when this returns, everything acknowledged is readable and every index can
+    /// be reached.
+    ///
+    /// # Errors
+    /// [`StartError`], with one sentence for the operator; nothing is left running.
+    pub async fn start(settings: Settings, components: Components) -> Result<Self, StartError> {
+        Ok(Self::start_stages(settings, components).await?)
+    }
+
+    async fn start_stages(
+        settings: Settings,
+        components: Components,
+    ) -> Result<Self, StartFailure> {
+        let Components { clock, rng, .. } = components.clone();
+        logging::install(&settings)?;
+        let access = Access::for_address(settings.listen, settings.insecure_no_auth)?;
+        raise_file_limit(u64::from(settings.connections_max) + OPEN_FILES_SPARE);
+        let control = bind_control(settings.listen).await?;
+        let address =
+            control.local_addr().map_err(|cause| listen_failure(settings.listen, cause))?;
+
+        let options = front_options(&settings, access, address.port());
+        let front = Arc::new(Front::new(options, Arc::clone(&clock), Arc::clone(&rng)));
+        let handler = Arc::clone(&front);
+        let limits = transport_limits(&settings);
+        let listeners = Arc::new(Listeners::new(handler, Arc::clone(&clock), limits));
+        listeners.adopt(control).map_err(|cause| listen_failure(address, cause))?;
+
+        let ports = Arc::new(IndexListeners::new(Arc::clone(&listeners), address.ip()));
+        let assembly = Assembly::open(&settings, address.port(), ports, &components).await;
+        let assembly = match assembly {
+            Ok(assembly) => assembly,
+            Err(error) => {
+                listeners.stop(Duration::ZERO).await;
+                return Err(error.into());
+            }
+        };
+        front.open(assembly.service().clone());
+        tracing::info!(%address, data_dir = %settings.data_dir.display(), "ready");
+        Ok(Self {
+            front,
+            listeners,
+            assembly,
+            address,
+            data_dir: settings.data_dir,
+            stop_grace: Duration::from_secs(settings.shutdown_timeout_s.into()),
+            clock,
+        })
+    }
+
+    /// The address of the control plane, with the port it got.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The line that tells whoever started it that it is ready.
+    #[must_use]
+    pub fn ready_line(&self) -> String {
+        let data_dir =
+            std::path::absolute(&self.data_dir).unwrap_or_else(|_| self.data_dir.clone());
+        format!(
+            "lodgepole {} ready: control plane http://{}, data in {}",
+            env!("CARGO_PKG_VERSION"),
+            self.address,
+            data_dir.display()
+        )
+    }
+
+    /// Stops: no new requests, then none in progress, then the data is closed. Requests that take
+    /// longer than the setting allows are cut off; what they had acknowledged is kept.
+    pub async fn stop(self) -> Ended {
+        tracing::info!("stopping: requests in progress are finished");
+        let begun = self.clock.elapsed();
+        let stopped = self.listeners.stop(self.stop_grace).await;
+        let left = self.stop_grace.saturating_sub(self.clock.elapsed().saturating_sub(begun));
+        let worked = tokio::select! {
+            biased;
+            () = self.front.close() => Stopped::Clean,
+            () = self.clock.sleep(left) => Stopped::CutOff,
+        };
+        self.assembly.close().await;
+        if (stopped, worked) == (Stopped::Clean, Stopped::Clean) {
+            tracing::info!("stopped");
+            Ended::Clean
+        } else {
+            tracing::warn!("stopped; some requests took too long and were cut off");
+            Ended::CutOff
+        }
+    }
+
+    /// Runs until SIGTERM or SIGINT, then stops. A second signal ends the wait. `announce` is
+    /// called once signals are listened for, so that whoever waits for it may send one.
+    ///
+    /// # Errors
+    /// When signals cannot be received.
+    pub async fn run(self, announce: impl FnOnce()) -> Result<Ended, StartError> {
+        let mut signals = Signals::new().map_err(StartFailure::Signals)?;
+        announce();
+        signals.next().await;
+        tokio::select! {
+            biased;
+            ended = self.stop() => Ok(ended),
+            () = signals.next() => Ok(Ended::Forced),
+        }
+    }
+}
+
+/// The signals that ask a service to stop.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn bind_control(address: SocketAddr) -> Result<TcpListener, StartFailure> {
+    TcpListener::bind(address).await.map_err(|cause| listen_failure(address, cause))
+}
+
+fn listen_failure(address: SocketAddr, cause: io::Error) -> StartFailure {
+    if cause.kind() == io::ErrorKind::AddrInUse {
+        StartFailure::PortInUse(address)
+    } else {
+        StartFailure::Listen { address, cause }
+    }
+}
+
+fn front_options(settings: &Settings, access: Access, control_port: u16) -> FrontOptions {
+    FrontOptions {
+        access,
+        control_port,
+        host_format: settings.host_format,
+        request_bytes_max: settings.request_bytes_max,
+        request_buffer_bytes: settings.request_buffer_bytes,
+        stall_timeout: Duration::from_secs(settings.stall_timeout_s.into()),
+    }
+}
+
+fn transport_limits(settings: &Settings) -> TransportLimits {
+    TransportLimits {
+        connections_max: settings.connections_max,
+        header_timeout: Duration::from_secs(settings.header_timeout_s.into()),
+        stall_timeout: Duration::from_secs(settings.stall_timeout_s.into()),
+        idle_timeout: Duration::from_secs(settings.idle_timeout_s.into()),
+    }
+}
+
+/// Every connection is an open file, and the usual limit of 1,024 is far below what is served.
+/// Raising it up to the hard limit needs no privilege.
+fn raise_file_limit(wanted: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.current.unwrap_or(u64::MAX);
+    if current >= wanted {
+        return;
+    }
+    let raised = limit.maximum.map_or(wanted, |maximum| wanted.min(maximum));
+    let outcome =
+        setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
+    if outcome.is_err() || raised < wanted {
+        let open_files_max = if outcome.is_ok() { raised } else { current };
+        tracing::warn!(
+            open_files_max,
+            wanted,
+            "the limit on open files is low: raise it, or set connections_max lower"
+        );
+    }
+}

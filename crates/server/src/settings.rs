@@ -1,0 +1,280 @@
+//! Every knob of the server, in one place.
+//!
+//! `keys` holds the one list: name, default and explanation of each setting. The struct, the
+//! documented TOML file, the flags and the environment variables are all made from it, so they
+//! cannot disagree. Three layers are laid over the defaults, later ones win: a TOML file, then
+//! `LODGEPOLE_*` variables, then flags. A layer is a table of TOML values and is checked by one
+//! deserialiser, so a value is refused for the same reason wherever it came from.
+//!
+//! Components (clock, random numbers, the service) are arguments of the code, never settings.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+mod keys;
+#[cfg(test)]
+mod tests;
+
+pub use keys::{KEYS, Key, Settings};
+
+/// Prefix of the environment variables: the setting `data_dir` is `LODGEPOLE_DATA_DIR`.
+pub const ENVIRONMENT_PREFIX: &str = "LODGEPOLE_";
+
+/// How far above the control port the ports of indexes reach when the range is `auto`.
+const INDEX_PORTS_AUTO: u16 = 1_000;
+
+/// Why the settings cannot be used. The text names the place to correct.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{origin}: {problem}")]
+pub struct SettingsError {
+    /// The file, variable or flag.
+    origin: String,
+    /// What is wrong there.
+    problem: String,
+}
+
+/// How the address of an index is written in replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostFormat {
+    /// `http://localhost:5081`: what most clients need on a plain port.
+    Url,
+    /// `localhost:5081`: what Pinecone Local answers, and what code written for it expects.
+    Bare,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for log collectors.
+    Json,
+}
+
+/// Which ports indexes may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum IndexPorts {
+    /// The ports that follow the control port.
+    Auto,
+    /// This range, both ends included.
+    Range {
+        /// Lowest port.
+        first: u16,
+        /// Highest port.
+        last: u16,
+    },
+}
+
+impl IndexPorts {
+    /// The range as numbers, both ends included, given the control port.
+    #[must_use]
+    pub fn range(self, control_port: u16) -> std::ops::RangeInclusive<u16> {
+        match self {
+            Self::Auto => {
+                control_port.saturating_add(1)..=control_port.saturating_add(INDEX_PORTS_AUTO)
+            }
+            Self::Range { first, last } => first..=last,
+        }
+    }
+}
+
+impl TryFrom<String> for IndexPorts {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let range = text.split_once('-').and_then(|(first, last)| {
+            Some((first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?))
+        });
+        match range {
+            Some((first, last)) if first > 0 && first <= last => Ok(Self::Range { first, last }),
+            _ => Err(format!("'{text}' is neither `auto` nor a range such as 5081-5090")),
+        }
+    }
+}
+
+impl From<IndexPorts> for String {
+    fn from(ports: IndexPorts) -> Self {
+        ports.to_string()
+    }
+}
+
+impl fmt::Display for IndexPorts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Range { first, last } => write!(f, "{first}-{last}"),
+        }
+    }
+}
+
+/// Settings given by hand, collected from the weakest layer to the strongest.
+#[derive(Debug, Default)]
+pub struct Layers {
+    merged: toml::Table,
+}
+
+impl Layers {
+    /// No layer: the defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lays the text of a TOML file over what was collected so far.
+    ///
+    /// # Errors
+    /// When the text is no TOML, names an unknown setting, or gives one a value it cannot have.
+    pub fn file(self, path: &str, text: &str) -> Result<Self, SettingsError> {
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| SettingsError {
+            origin: path.to_owned(),
+            problem: error.to_string().trim_end().to_owned(),
+        })?;
+        self.table(path, table)
+    }
+
+    /// Lays `LODGEPOLE_*` variables over what was collected so far. An empty variable counts as
+    /// absent.
+    ///
+    /// # Errors
+    /// When a variable holds a value that its setting cannot have.
+    pub fn environment(
+        self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
+        KEYS.iter().try_fold(self, |layers, key| {
+            let name = key.environment_name();
+            match variable(&name) {
+                Some(text) if !text.is_empty() => layers.text(&name, key, &text),
+                _ => Ok(layers),
+            }
+        })
+    }
+
+    /// Lays one flag over what was collected so far.
+    ///
+    /// # Errors
+    /// When the setting cannot have that value.
+    pub fn flag(self, key: &Key, text: &str) -> Result<Self, SettingsError> {
+        self.text(&format!("--{}", key.flag_name()), key, text)
+    }
+
+    /// The defaults with all layers laid over them.
+    ///
+    /// # Errors
+    /// When settings that were all right one by one do not go together.
+    pub fn settings(self) -> Result<Settings, SettingsError> {
+        let settings = deserialize("settings", self.merged)?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn text(self, origin: &str, key: &Key, text: &str) -> Result<Self, SettingsError> {
+        let problem = |what: &str| SettingsError {
+            origin: origin.to_owned(),
+            problem: format!("'{text}' is not {what}"),
+        };
+        let value = match key.default_value() {
+            toml::Value::Integer(_) => {
+                let digits = text.replace('_', "");
+                toml::Value::Integer(digits.parse().map_err(|_| problem("a whole number"))?)
+            }
+            toml::Value::Boolean(_) => {
+                toml::Value::Boolean(text.parse().map_err(|_| problem("true or false"))?)
+            }
+            toml::Value::String(_)
+            | toml::Value::Float(_)
+            | toml::Value::Datetime(_)
+            | toml::Value::Array(_)
+            | toml::Value::Table(_) => toml::Value::String(text.to_owned()),
+        };
+        self.table(origin, toml::Table::from_iter([(key.name.to_owned(), value)]))
+    }
+
+    /// WHY: each layer is deserialised by itself as well, so that an error names its origin.
+    fn table(mut self, origin: &str, table: toml::Table) -> Result<Self, SettingsError> {
+        deserialize(origin, table.clone())?;
+        self.merged.extend(table);
+        Ok(self)
+    }
+}
+
+fn deserialize(origin: &str, table: toml::Table) -> Result<Settings, SettingsError> {
+    table.try_into().map_err(|error: toml::de::Error| SettingsError {
+        origin: origin.to_owned(),
+        problem: error.to_string().trim_end().replace('\n', " "),
+    })
+}
+
+impl Settings {
+    /// Reads a variable of the process; the only place that does.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place for settings")]
+    pub fn process_variable(name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    /// The documented settings file with every default, as `lodgepole config --defaults` prints it.
+    #[must_use]
+    pub fn documented_defaults() -> String {
+        let mut text = String::from(
+            "# Settings of Lodgepole, each with its default. Pass the file with --config FILE or\n\
+             # LODGEPOLE_CONFIG. The variable LODGEPOLE_<NAME> wins over the file, the flag\n\
+             # --<name> over both. Leave out what you do not change.\n",
+        );
+        for key in KEYS {
+            text.push('\n');
+            for line in key.documentation() {
+                text.push_str(if line.is_empty() { "#" } else { "# " });
+                text.push_str(line);
+                text.push('\n');
+            }
+            text.push_str(&format!("{} = {}\n", key.name, key.default_value()));
+        }
+        text
+    }
+
+    /// Rules that concern more than one value, or that a type cannot express.
+    fn check(&self) -> Result<(), SettingsError> {
+        let refuse = |name: &str, problem: String| {
+            Err(SettingsError { origin: format!("setting {name}"), problem })
+        };
+        let range = self.index_ports.range(self.listen.port());
+        if self.listen.port() != 0 && range.contains(&self.listen.port()) {
+            return refuse(
+                "index_ports",
+                format!("the range {} holds the control port {}", self.index_ports, self.listen),
+            );
+        }
+        if self.request_bytes_max == 0 {
+            return refuse("request_bytes_max", "must be at least 1".to_owned());
+        }
+        if self.connections_max == 0 {
+            return refuse("connections_max", "must be at least 1".to_owned());
+        }
+        if self.request_buffer_bytes < self.request_bytes_max {
+            return refuse(
+                "request_buffer_bytes",
+                format!("must be at least request_bytes_max, {}", self.request_bytes_max),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// WHY: the default of `listen` is a constant address, so building it cannot fail.
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 5080))
+}
+
+fn default_data_dir() -> PathBuf {
+    PathBuf::from("./data")
+}

@@ -1,0 +1,160 @@
+//! The one list of settings.
+//!
+//! The macro turns each entry into a field of [`Settings`] and a row of [`KEYS`]; its doc comment
+//! becomes the documentation of the field, the comment in the settings file and the help of the
+//! flag. An entry says what the setting is, in which unit, and when to change it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{HostFormat, IndexPorts, LogFormat, default_data_dir, default_listen};
+
+/// One setting, as its documentation, its flag and its variable need it.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The name in the settings file.
+    pub name: &'static str,
+    /// What stands for its value in the help text, such as `BYTES`.
+    pub value_name: &'static str,
+    documentation: &'static str,
+}
+
+impl Key {
+    /// The name of its environment variable.
+    #[must_use]
+    pub fn environment_name(&self) -> String {
+        format!("{}{}", super::ENVIRONMENT_PREFIX, self.name.to_uppercase())
+    }
+
+    /// The name of its flag, without the dashes.
+    #[must_use]
+    pub fn flag_name(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// Its explanation, line by line.
+    pub fn documentation(&self) -> impl Iterator<Item = &'static str> {
+        self.documentation.trim_end().lines().map(|line| line.strip_prefix(' ').unwrap_or(line))
+    }
+
+    /// Its default, whose type is also the type that a value must have.
+    #[must_use]
+    pub fn default_value(&self) -> toml::Value {
+        let defaults = toml::Table::try_from(Settings::default()).unwrap_or_default();
+        defaults.get(self.name).cloned().unwrap_or(toml::Value::Boolean(false))
+    }
+
+    /// Its default as a flag would be given it.
+    #[must_use]
+    pub fn default_text(&self) -> String {
+        let value = self.default_value();
+        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    }
+
+    /// Whether it is a switch, so that its flag needs no value.
+    #[must_use]
+    pub fn is_switch(&self) -> bool {
+        self.default_value().is_bool()
+    }
+}
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $value:literal;)+) => {
+        /// What the operator decides. See [`Layers`](super::Layers) for where the values come from.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Settings {
+            $($(#[doc = $doc])+ pub $name: $type,)+
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        /// Every setting, in the order of the settings file.
+        pub const KEYS: &[Key] = &[
+            $(Key {
+                name: stringify!($name),
+                value_name: $value,
+                documentation: concat!($($doc, "\n"),+),
+            },)+
+        ];
+    };
+}
+
+settings! {
+    /// Folder that holds everything: indexes, backups, the catalog. One server at a time may use it.
+    /// Change it to put the data on another disk.
+    data_dir: PathBuf = default_data_dir(), "DIR";
+
+    /// Address and port of the control plane, the one that clients are given. On an address that
+    /// other machines can reach, see insecure_no_auth.
+    listen: SocketAddr = default_listen(), "ADDR:PORT";
+
+    /// Ports that indexes may get, one each: `auto`, the 1,000 after the control port, or a range
+    /// such as 5081-5090. Change it when only some ports are published, for instance by a container.
+    index_ports: IndexPorts = IndexPorts::Auto, "auto|A-B";
+
+    /// How the address of an index is written in replies: `url` (http://localhost:5081) or `bare`
+    /// (localhost:5081). Use `bare` for code that was written for Pinecone Local and adds the scheme
+    /// itself. Java clients always get the bare form.
+    host_format: HostFormat = HostFormat::Url, "url|bare";
+
+    /// Accept any API key on an address that other machines can reach. Only for networks where
+    /// everybody may read and delete everything.
+    insecure_no_auth: bool = false, "BOOL";
+
+    /// Which log lines are written to stderr: error, warn, info, debug or trace, or a list by module.
+    /// Use `info,slatedb=warn,lodgepole_server=debug` to see every request.
+    log_level: String = "info,slatedb=warn".to_owned(), "LEVEL";
+
+    /// How log lines are written: `text` for people, `json` for log collectors.
+    log_format: LogFormat = LogFormat::Text, "text|json";
+
+    /// Largest body of one request, in bytes, after decompression. 16 MiB by default: Pinecone
+    /// documents 2 MB for an upsert, counted in its binary form; the same numbers take up to six
+    /// times as much as JSON. Raise it for larger batches; each request in progress may take several
+    /// times as much memory.
+    request_bytes_max: usize = 16 << 20, "BYTES";
+
+    /// Memory for the bodies of all requests in progress together, in bytes. A request that does not
+    /// fit is answered with 503, which clients retry. Raise it when that happens.
+    request_buffer_bytes: usize = 256 << 20, "BYTES";
+
+    /// Connections served at once, over all ports; further ones wait. Raise it for very many
+    /// clients, together with the limit on open files.
+    connections_max: u32 = 10_000, "COUNT";
+
+    /// Longest time a client may take to send the head of a request, in seconds. Raise it for very
+    /// slow networks.
+    header_timeout_s: u32 = 10, "SECONDS";
+
+    /// Longest pause in the middle of a request or of a reply, in seconds; then the connection is
+    /// closed. Raise it for very slow networks.
+    stall_timeout_s: u32 = 30, "SECONDS";
+
+    /// How long a connection may be idle between two requests, in seconds. Keep it above the time
+    /// after which clients and proxies drop an idle connection themselves.
+    idle_timeout_s: u32 = 120, "SECONDS";
+
+    /// How long requests in progress may take to finish when the server is told to stop, in seconds.
+    /// Keep it below the time after which the service manager kills the process.
+    shutdown_timeout_s: u32 = 20, "SECONDS";
+
+    /// Memory for writes that are logged but not yet in a table file, over all indexes, in bytes.
+    /// Raise it for heavy parallel loading.
+    write_buffer_bytes: u64 = 256 << 20, "BYTES";
+
+    /// Memory for blocks of table files that were read recently, over all indexes, in bytes. Raise
+    /// it when fetches and listings read from disk too often.
+    block_cache_bytes: u64 = 256 << 20, "BYTES";
+
+    /// Memory for vectors that are searched in memory, over all indexes, in bytes. Namespaces that
+    /// were not searched for longest make room for others; one that is larger than all of it is
+    /// searched on disk. Lower it on a small machine, raise it when queries read from disk.
+    tail_bytes_max: u64 = 4 << 30, "BYTES";
+}

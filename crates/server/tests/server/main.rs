@@ -1,0 +1,13 @@
+//! The whole server on loopback ports, over a folder that is removed afterwards.
+//!
+//! Goal: both transports behave as clients rely on. Method: raw HTTP and gRPC against a real server,
+//! so that nothing but the network is between the test and the data.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod grpc;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod rest;
