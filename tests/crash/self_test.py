@@ -1,0 +1,213 @@
+"""The comparison of the crash suites can fail.
+
+Goal: no doctored answer passes, and no right one is complained about. Method: a little history with
+an open request, a made-up data plane that answers from a dict of records on the wire, and one
+doctoring a case; the comparison is the very one that the suites use. No server is needed.
+"""
+
+import copy
+import random
+from collections.abc import Callable
+
+from audit import Audit, certain
+from oracle import Backup, Contents, Main, Oracle, Request, State, Story, Tally, record
+
+
+class MadeUpData:
+    """A data plane over records on the wire, by namespace and id."""
+
+    def __init__(self, state: State):
+        self.records: dict[str, list[dict]] = {}
+        for (namespace, record_id), stamp in state.items():
+            wire = copy.deepcopy(record((namespace, record_id), stamp))
+            self.records.setdefault(namespace, []).append(wire)
+        self.listed = {name: [row["id"] for row in rows] for name, rows in self.records.items()}
+        self.counted = {name: len(rows) for name, rows in self.records.items()}
+
+    def counts(self) -> dict[str, int]:
+        return self.counted
+
+    def ids(self, namespace: str) -> list[str]:
+        return self.listed[namespace]
+
+    def fetch(self, namespace: str, ids: list[str]) -> list[dict]:
+        return [row for row in self.records[namespace] if row["id"] in ids]
+
+    def query(self, namespace: str) -> list[dict]:
+        return self.records[namespace]
+
+
+class History:
+    """Two writers. w0: three upserts, a deletion, a delete-all, and an upsert without an answer.
+    A backup was asked for and answered while w1 was between its second and third request."""
+
+    def __init__(self):
+        self.stories = {"w0": Story(), "w1": Story()}
+        first, second = self.stories.values()
+        for request in (Request("upsert", "books", ("w0-1", "w0-2", "w0-3"), 1),
+                        Request("upsert", "own", ("w0-1", "w0-2"), 2),
+                        Request("upsert", "books", ("w0-1", "w0-4"), 3),
+                        Request("delete", "books", ("w0-2",), 4),
+                        Request("delete_all", "own", (), 6)):
+            first.begin(request)
+            first.acknowledge()
+        self.open = Request("upsert", "books", ("w0-5", "w0-6", "w0-7"), 7)
+        first.begin(self.open)
+        for stamp in (1, 2):
+            second.begin(Request("upsert", "films", (f"w1-{stamp}", "w1-9"), stamp))
+            second.acknowledge()
+        self.main = Main("main", self.stories)
+        marks = self.main.marks()
+        second.begin(Request("upsert", "films", ("w1-3", "w1-4"), 3))
+        self.backup = Contents({name: mark.close() for name, mark in marks.items()})
+        second.acknowledge()
+        self.at_backup = self.state()
+        second.begin(Request("upsert", "films", ("w1-9", "w1-5"), 4))
+        second.acknowledge()
+
+    def state(self) -> State:
+        return {key: stamp for story in self.stories.values()
+                for key, stamp in story.state.items()}
+
+
+def compare(index, data: MadeUpData) -> Tally:
+    """What the suites do with an index after a restart."""
+    tally = Tally(quiet=True)
+    audit = Audit.__new__(Audit)
+    audit.tally, audit.rng = tally, random.Random(1)
+    index.settle(audit.read_all(data, "main"), "index main", tally)
+    return tally
+
+
+def on_main(doctor: Callable[[State], object]) -> Tally:
+    """A history whose state is doctored."""
+    history = History()
+    state = history.state()
+    doctor(state)
+    return compare(history.main, MadeUpData(state))
+
+
+def on_wire(doctor: Callable[[MadeUpData], object]) -> Tally:
+    """A history whose answers are doctored."""
+    history = History()
+    data = MadeUpData(history.state())
+    doctor(data)
+    return compare(history.main, data)
+
+
+def on_backup(doctor: Callable[[State], object]) -> Tally:
+    """A restored backup that is doctored."""
+    history = History()
+    state = dict(history.at_backup)
+    doctor(state)
+    return compare(history.backup, MadeUpData(state))
+
+
+def backup_restored_twice() -> Tally:
+    """Each alone is possible, both together are not."""
+    history = History()
+    assert compare(history.backup, MadeUpData(history.at_backup)).total == 0
+    earlier = dict(history.at_backup)
+    del earlier["films", "w1-3"], earlier["films", "w1-4"]
+    return compare(history.backup, MadeUpData(earlier))
+
+
+def swapped_metadata(data: MadeUpData) -> None:
+    old = record(("films", "w1-9"), 1)
+    row = next(row for row in data.records["films"] if row["id"] == "w1-9")
+    row["metadata"] = old["metadata"]
+
+
+def shifted_values(data: MadeUpData) -> None:
+    data.records["films"][0]["values"][3] += 1e-6
+
+
+def listed_as_failed() -> Tally:
+    """An acknowledged backup that the server calls Failed."""
+    history, tally = History(), Tally(quiet=True)
+
+    class Control:
+        deleted: list[str] = []
+
+        def backups(self) -> list[dict]:
+            return [{"backup_id": "b", "name": "n", "status": "Failed", "record_count": 0}]
+
+        def delete_backup(self, backup_id: str) -> None:
+            self.deleted.append(backup_id)
+
+    audit = Audit.__new__(Audit)
+    audit.tally, audit.control = tally, Control()
+    audit.oracle = Oracle(history.main, backups={"b": Backup("b", "n", history.backup)})
+    audit.check_backups()
+    return tally
+
+
+def certain_is_certain() -> Tally:
+    """What the first read expects leaves out what the open request may have changed."""
+    tally, story = Tally(quiet=True), Story()
+    story.begin(Request("upsert", "books", ("w0-1", "w0-2"), 1))
+    story.acknowledge()
+    story.begin(Request("delete", "books", ("w0-2",), 2))
+    if certain(story) != {("books", "w0-1"): 1}:
+        tally.add("wrong", f"{certain(story)}")
+    return tally
+
+
+def removed(*keys) -> Callable[[State], None]:
+    def doctor(state: State) -> None:
+        for key in keys:
+            del state[key]
+    return doctor
+
+
+def added(stamp: int, *keys) -> Callable[[State], object]:
+    return lambda state: state.update({key: stamp for key in keys})
+
+
+OPEN = [("books", f"w0-{number}") for number in (5, 6, 7)]
+FILMS = "films"
+# What is doctored, and which complaint it must give ("" for none).
+CASES: list[tuple[str, str, Callable[[], Tally]]] = [
+    ("nothing doctored", "", lambda: on_main(lambda state: None)),
+    ("open request done", "", lambda: on_main(added(7, *OPEN))),
+    ("open request half done", "torn", lambda: on_main(added(7, *OPEN[:2]))),
+    ("missing record", "lost", lambda: on_main(removed(("books", "w0-4")))),
+    ("older version", "lost", lambda: on_main(added(1, ("books", "w0-1")))),
+    ("deleted record is back", "lost", lambda: on_main(added(1, ("books", "w0-2")))),
+    ("delete-all undone", "lost", lambda: on_main(added(2, ("own", "w0-1"), ("own", "w0-2")))),
+    ("whole namespace missing", "lost",
+     lambda: on_main(removed(*((FILMS, f"w1-{n}") for n in (1, 2, 3, 4, 5, 9))))),
+    ("record never written", "wrong", lambda: on_main(added(90, ("books", "w0-8")))),
+    ("record of an unknown writer", "wrong", lambda: on_main(added(1, ("books", "w8-1")))),
+    ("metadata of another version", "torn", lambda: on_wire(swapped_metadata)),
+    ("value off by one millionth", "torn", lambda: on_wire(shifted_values)),
+    ("count off by one", "wrong", lambda: on_wire(lambda data: data.counted.update(films=7))),
+    ("id not listed", "wrong", lambda: on_wire(lambda data: data.listed[FILMS].pop())),
+    ("record found by fetch only", "wrong",
+     lambda: on_wire(lambda data: setattr(data, "query", lambda name: data.records[name][1:]))),
+    ("record shown twice", "wrong",
+     lambda: on_wire(lambda data: data.records[FILMS].append(data.records[FILMS][0]))),
+    ("backup with the request under way", "", lambda: on_backup(lambda state: None)),
+    ("backup without it", "", lambda: on_backup(removed((FILMS, "w1-3"), (FILMS, "w1-4")))),
+    ("backup with half of it", "torn", lambda: on_backup(removed((FILMS, "w1-3")))),
+    ("backup without an acknowledged write", "lost",
+     lambda: on_backup(removed(("books", "w0-4")))),
+    ("backup with a later request", "wrong",
+     lambda: on_backup(added(4, (FILMS, "w1-9"), (FILMS, "w1-5")))),
+    ("backup with two contents", "lost", backup_restored_twice),
+    ("backup lost after its answer", "lost", listed_as_failed),
+    ("first read expects what is certain", "", certain_is_certain),
+]
+
+
+def run() -> tuple[int, int]:
+    """Runs all cases. Returns how many passed and failed."""
+    passed = failed = 0
+    for name, kind, case in CASES:
+        tally = case()
+        good = getattr(tally, kind) > 0 if kind else tally.total == 0
+        passed, failed = passed + good, failed + (not good)
+        if not good:
+            print(f"self-test {name!r}: expected {kind or 'no'} complaint, got {tally.notes}")
+    print(f"self-test: {passed} doctored answers judged rightly, {failed} wrongly", flush=True)
+    return passed, failed

@@ -1,0 +1,144 @@
+"""The real server as a child process that can be killed.
+
+The child dies with us whatever happens: it stays in our process group, and the kernel is told to
+kill it when its parent ends. Its output goes to a log file, whose end is shown when it fails.
+"""
+
+import ctypes
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from client import Connection, Unanswered
+
+ROOT = Path(__file__).resolve().parents[2]
+START_TIMEOUT_S = 30
+# Below the range from which the system takes ports for outgoing connections. Indexes get the ports
+# after the control port.
+PORTS = range(15_000, 31_000)
+PORTS_IN_A_ROW = 40
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+
+
+class ServerGone(Exception):
+    """The server ended, or did not become ready."""
+
+
+class Server:
+    """`lodgepole serve` on one data folder and one port, started as often as wanted."""
+
+    def __init__(self, binary: Path, data: Path, log: Path, options: tuple[str, ...] = ()):
+        self.binary, self.data, self.log, self.options = binary, data, log, options
+        self.port = free_port()
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        """Starts it and returns at once; see `wait_ready`."""
+        command = self.command(self.port)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, preexec_fn=_die_with_parent)
+
+    def command(self, port: int) -> list[str]:
+        return [str(self.binary), "serve", "--data-dir", str(self.data),
+                "--listen", f"127.0.0.1:{port}", "--log-level", "warn", *self.options]
+
+    def wait_ready(self) -> None:
+        """Waits for /health/ready."""
+        connection = Connection(self.port)
+        try:
+            self.retry(lambda: connection.call("GET", "/health/ready").status == 200)
+        finally:
+            connection.close()
+
+    def retry(self, attempt) -> None:
+        """Repeats an attempt until it gives true, while the server lives and there is time."""
+        until = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                if attempt():
+                    return
+            except Unanswered:
+                pass
+            code = self.process.poll()
+            if code is not None:
+                raise ServerGone(f"it ended with code {code} before it was ready\n{self.tail()}")
+            if time.monotonic() > until:
+                raise ServerGone(f"not ready within {START_TIMEOUT_S} s\n{self.tail()}")
+            time.sleep(0.002)
+
+    def kill(self) -> None:
+        """SIGKILL, and waits until it is gone."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def terminate(self) -> None:
+        """SIGTERM; does not wait."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def tail(self, lines: int = 8) -> str:
+        """The end of its log."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(f"    | {line[:300]}" for line in text.splitlines()[-lines:])
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.kill()
+
+
+def end_cleanly_on_sigterm() -> None:
+    """Makes SIGTERM end us like Ctrl-C: servers, mounts and folders are cleaned up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def free_port() -> int:
+    """A port that is free together with those after it. Tried, so a race is still possible."""
+    for _ in range(200):
+        first = random.SystemRandom().choice(PORTS)
+        if all(_is_free(port) for port in range(first, first + PORTS_IN_A_ROW)):
+            return first
+    raise ServerGone(f"no {PORTS_IN_A_ROW} free ports in a row")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do: a port that was used a moment ago is not in use.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def default_binary() -> Path:
+    """Where cargo puts the server."""
+    folder = os.environ.get("CARGO_TARGET_DIR")
+    if folder is None:
+        command = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+        folder = json.loads(found.stdout)["target_directory"]
+    return Path(folder) / "debug" / "lodgepole"
+
+
+def find_binary(given: Path | None) -> Path:
+    """The server to test: the one given, else the one that cargo built."""
+    binary = given or default_binary()
+    if not binary.exists():
+        sys.exit(f"{binary} does not exist: run `cargo build --package lodgepole` first")
+    return binary.resolve()
