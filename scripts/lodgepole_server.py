@@ -1,0 +1,154 @@
+"""A Lodgepole server as a child process: started, waited for, stopped.
+
+Invariant: a server that was started is stopped, whatever happens in between; `Server` is a context
+manager for that. It runs in a session of its own, so that Ctrl-C reaches only the parent, which
+then stops it in order with SIGTERM.
+"""
+
+import random
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 30
+# Below the range from which the system takes ports for outgoing connections.
+PORTS = range(15_000, 31_000)
+# A control port is followed by the ports of indexes: so many must be free.
+PORTS_IN_A_ROW = 40
+
+
+class ServerError(Exception):
+    """The server did not start or did not stop as it should."""
+
+
+class EndedEarly(ServerError):
+    """The server ended before it was ready."""
+
+
+class Server:
+    """`lodgepole serve` with some arguments. `url` is that of the control plane."""
+
+    def __init__(self, binary: Path, arguments: list[str], *, log: Path | None = None):
+        self.arguments = [str(binary), "serve", *arguments]
+        self.log = log
+        self.url = ""
+        self.ready_line = ""
+        self.process: subprocess.Popen | None = None
+
+    @classmethod
+    def for_test(cls, binary: Path, folder: Path) -> "Server":
+        """On free ports, with data and log under `folder`."""
+        places = ["--data-dir", str(folder / "data"), "--listen", f"127.0.0.1:{free_port()}"]
+        return cls(binary, places, log=folder / "server.log")
+
+    def start(self) -> "Server":
+        """Returns once the server says that everything acknowledged is readable."""
+        log = open(self.log, "ab") if self.log else None
+        try:
+            self.process = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=log, text=True,
+                                            start_new_session=True)
+        finally:
+            if log:
+                log.close()
+        try:
+            self._await_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _await_ready(self) -> None:
+        # A server that hangs before its first line must not hang us too.
+        timer = threading.Timer(START_TIMEOUT_S, self.process.kill)
+        timer.start()
+        self.ready_line = self.process.stdout.readline().strip()
+        timer.cancel()
+        if not self.ready_line:
+            code = self.process.wait()
+            raise EndedEarly(f"the server ended with code {code} before it was ready{self.tail()}")
+        # Nothing more is expected on standard output; reading on keeps the pipe from filling up.
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        found = re.search(r"https?://[^\s/,;]+", self.ready_line)
+        if found is None:
+            raise ServerError(f"no address in the server's first line: {self.ready_line!r}")
+        self.url = found.group()
+        self._await_health()
+
+    def _await_health(self) -> None:
+        # Never through a proxy: the server is on this machine.
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        until = time.monotonic() + START_TIMEOUT_S
+        problem = ""
+        while time.monotonic() < until and self.process.poll() is None:
+            try:
+                with direct.open(f"{self.url}/health/ready", timeout=5) as reply:
+                    if reply.status == 200:
+                        return
+            except (urllib.error.URLError, OSError) as error:
+                problem = str(error)
+            time.sleep(0.05)
+        raise ServerError(f"{self.url}/health/ready: {problem}{self.tail()}")
+
+    def stop(self) -> int:
+        """Asks it to stop, waits, and returns its exit code."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise ServerError(f"did not stop within {STOP_TIMEOUT_S} s of SIGTERM") from None
+
+    def kill(self) -> None:
+        """Ends it without warning, as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+    def tail(self, lines: int = 20) -> str:
+        """The end of its log, to show why something failed."""
+        if self.log is None or not self.log.exists():
+            return ""
+        return "\n" + "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def __enter__(self) -> "Server":
+        return self.start()
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+
+def free_port() -> int:
+    """A port that is free together with those after it. Tried, so a race is still possible."""
+    for _ in range(200):
+        first = random.choice(PORTS)
+        if all(_is_free(port) for port in range(first, first + PORTS_IN_A_ROW)):
+            return first
+    raise ServerError(f"no {PORTS_IN_A_ROW} free ports in a row between {PORTS[0]} and {PORTS[-1]}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do: a port that was used a moment ago is not in use.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def scratch_folder() -> tempfile.TemporaryDirectory:
+    """A folder for one server, removed at the end. TMPDIR is honoured."""
+    return tempfile.TemporaryDirectory(prefix="lodgepole-", ignore_cleanup_errors=True)

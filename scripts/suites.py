@@ -1,0 +1,363 @@
+"""The suites of ./check: what each runs, how its tests are counted, how long it may take.
+
+A suite is a function that answers with an `Outcome`. Counts are those that the runners print, so a
+runner that ran nothing shows as a failure, never as a success. To add a suite, add a line to
+`SUITES`; a crash suite needs only an executable in `tests/crash` (see `crash_suites`).
+"""
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import environments
+from lodgepole_server import Server, ServerError, scratch_folder
+from run import quickstart, reachable
+from workspace import CACHE, ROOT, SetupError, binary, cargo
+
+LOGS = CACHE / "check"
+CRASH = ROOT / "tests" / "crash"
+PYTHON_TESTS = ROOT / "tests" / "clients" / "python" / "run.py"
+NODE_TESTS = ROOT / "tests" / "clients" / "typescript" / "main-job.test.mjs"
+# A suite that takes this many times its budget hangs, and is ended; not before some minutes, as it
+# may wait for another cargo on the same target folder.
+TIMEOUT_BUDGETS = 5
+TIMEOUT_MIN_S = 300
+# How long everything may take, on two cores: from nothing, and when nothing changed.
+TOTAL_COLD_S = 1500
+TOTAL_WARM_S = 360
+
+CLOSING_LINE = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
+CARGO_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored",
+                          re.MULTILINE)
+TAP_COUNT = re.compile(r"^# (pass|fail|cancelled|skipped|todo) (\d+)$", re.MULTILINE)
+
+
+@dataclass
+class Outcome:
+    """What came of a suite. `skips` are reasons, one for each thing that was left out."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """`warm_s`: seconds when nothing has to be compiled or installed; `cold_s`: from nothing.
+
+    `long_s` is its budget with --long, where that makes it do more. `environments` names what it
+    needs installed, as `ENVIRONMENTS` calls it.
+    """
+
+    name: str
+    warm_s: int
+    cold_s: int
+    run: Callable[["Bench"], Outcome]
+    environments: tuple[str, ...] = ()
+    long_s: int | None = None
+
+    def budget_s(self, *, cold: bool, long: bool) -> int:
+        """How long it may take this time."""
+        usual = self.cold_s if cold else self.warm_s
+        return self.long_s if long and self.long_s is not None else usual
+
+
+@dataclass
+class Bench:
+    """What a running suite works with: its log, its time limit, the things made for all suites."""
+
+    log: Path
+    timeout_s: int
+    long: bool
+    ready: dict[str, Future] = field(default_factory=dict)
+
+    def command(self, words: list, **environment: str) -> tuple[int, str]:
+        """Runs a command to its end or to the time limit; its output goes to the log."""
+        with open(self.log, "ab") as log:
+            log.write(f"$ {' '.join(map(str, words))}\n".encode())
+            log.flush()
+            start = log.tell()
+            child = subprocess.Popen([str(word) for word in words], cwd=ROOT, stdout=log,
+                                     stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                     env=os.environ | environment, start_new_session=True)
+            code = _wait(child, self.timeout_s, log)
+        with open(self.log, "rb") as log:
+            log.seek(start)
+            return code, log.read().decode(errors="replace")
+
+    def binary(self) -> Path:
+        """The server, built when it is not yet."""
+        if self.command(cargo("build", "--package", "lodgepole"))[0] != 0:
+            raise SetupError("the server cannot be built")
+        return binary()
+
+    def environment(self, name: str) -> Path:
+        """An environment that is being installed in the background since ./check began."""
+        return self.ready[name].result()
+
+    def note(self, text: str) -> None:
+        """Adds to the log."""
+        with open(self.log, "a") as log:
+            log.write(f"{text}\n")
+
+
+def _wait(child: subprocess.Popen, timeout_s: int, log) -> int:
+    """Waits, and ends the child's whole session when it is late or we are interrupted."""
+    try:
+        return child.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        log.write(f"\nended after {timeout_s} s\n".encode())
+        return 1
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, 9)
+            child.wait()
+
+
+def one_test(code: int) -> Outcome:
+    """For tools that say only whether all is well."""
+    return Outcome(passed=1) if code == 0 else Outcome(failed=1)
+
+
+def counted_by_cargo(code: int, output: str) -> Outcome:
+    """Sums the result lines of all test programs. A crate that does not compile has none."""
+    results = [tuple(map(int, found)) for found in CARGO_RESULT.findall(output)]
+    passed, failed, ignored = (sum(column) for column in zip(*results)) if results else (0, 0, 0)
+    if code != 0 and failed == 0:
+        return Outcome(passed, 1, ignored, "a test program did not compile or did not end")
+    if passed + failed == 0:
+        return Outcome(0, 1, ignored, "no test ran")
+    return Outcome(passed, failed, ignored)
+
+
+def counted_by_closing_line(code: int, output: str) -> Outcome:
+    """For programs of ours, which end with `N passed, N failed[, N skipped]`."""
+    found = CLOSING_LINE.findall(output)
+    if not found:
+        return Outcome(0, 1, 0, f"ended with code {code} and no closing line")
+    passed, failed, skipped = (int(number or 0) for number in found[-1])
+    if code != 0 and failed == 0:
+        return Outcome(passed, 1, skipped, f"ended with code {code}")
+    if passed + failed + skipped == 0:
+        return Outcome(0, 1, 0, "no test ran")
+    # What was left out and why stands on the line before.
+    before = output[:output.rindex(" passed, ")].split("\n")[-2:-1] if skipped else []
+    return Outcome(passed, failed, skipped, "".join(before))
+
+
+def counted_by_node(code: int, output: str) -> Outcome:
+    """For node's own test runner, in its TAP form."""
+    counts = {word: int(number) for word, number in TAP_COUNT.findall(output)}
+    passed, failed = counts.get("pass", 0), counts.get("fail", 0) + counts.get("cancelled", 0)
+    skipped = counts.get("skipped", 0) + counts.get("todo", 0)
+    if passed + failed == 0 or (code != 0 and failed == 0):
+        return Outcome(passed, 1, skipped, f"ended with code {code} and {passed} tests")
+    return Outcome(passed, failed, skipped)
+
+
+def format_(bench: Bench) -> Outcome:
+    return one_test(bench.command(cargo("fmt", "--all", "--check"))[0])
+
+
+def tidy(bench: Bench) -> Outcome:
+    return one_test(bench.command(cargo("xtask", "tidy"))[0])
+
+
+def clippy(bench: Bench) -> Outcome:
+    command = cargo("clippy", "--workspace", "--all-targets") + ["--", "-D", "warnings"]
+    return one_test(bench.command(command)[0])
+
+
+def scripts(bench: Bench) -> Outcome:
+    return counted_by_closing_line(*bench.command([sys.executable, ROOT / "scripts" / "tests.py"]))
+
+
+def rust_tests(bench: Bench) -> Outcome:
+    return counted_by_cargo(*bench.command(cargo("test", "--workspace", "--no-fail-fast")))
+
+
+def rust_tests_long(bench: Bench) -> Outcome:
+    if not bench.long:
+        return Outcome(skipped=1, reason="only with --long")
+    command = cargo("test", "--workspace", "--no-fail-fast") + ["--", "--ignored"]
+    return counted_by_cargo(*bench.command(command))
+
+
+def docs(bench: Bench) -> Outcome:
+    command = cargo("doc", "--workspace", "--no-deps")
+    return one_test(bench.command(command, RUSTDOCFLAGS="-Dwarnings")[0])
+
+
+def build(bench: Bench) -> Outcome:
+    return one_test(bench.command(cargo("build", "--package", "lodgepole"))[0])
+
+
+def with_server(bench: Bench, test: Callable[[str], Outcome]) -> Outcome:
+    """Runs a test against a server of its own, and shows the server's log when it fails."""
+    with scratch_folder() as folder:
+        server = Server.for_test(bench.binary(), Path(folder))
+        try:
+            with server:
+                outcome = test(server.url)
+        except ServerError as problem:
+            bench.note(str(problem))
+            return Outcome(failed=1, reason=str(problem).splitlines()[0])
+        if server.process.returncode != 0:
+            outcome.failed += 1
+            outcome.reason = f"the server stopped with code {server.process.returncode}"
+        if outcome.failed:
+            bench.note(f"---- end of the server's log{server.tail(60)}")
+        return outcome
+
+
+def python_client(name: str) -> Callable[[Bench], Outcome]:
+    def run(bench: Bench) -> Outcome:
+        python = bench.environment(name)
+        return with_server(bench, lambda url: counted_by_closing_line(
+            *bench.command([python, PYTHON_TESTS, "--url", url])))
+    return run
+
+
+def node_client(name: str) -> Callable[[Bench], Outcome]:
+    def run(bench: Bench) -> Outcome:
+        client = bench.environment(name)
+        command = ["node", "--test-reporter=tap", NODE_TESTS]
+        return with_server(bench, lambda url: counted_by_node(
+            *bench.command(command, LODGEPOLE_URL=url, PINECONE_CLIENT=str(client))))
+    return run
+
+
+def restart(bench: Bench) -> Outcome:
+    """Everything is there again after a clean stop, and after a kill."""
+    python = bench.environment(f"python-{environments.PYTHON_CLIENTS[-1]}")
+    outcome = Outcome()
+    with scratch_folder() as folder:
+        server = Server.for_test(bench.binary(), Path(folder))
+        program = [python, PYTHON_TESTS.parent / "restart.py"]
+        given = ["--seen", Path(folder, "seen.json")]
+        for end in (server.stop, server.kill):
+            with server:
+                code, _ = bench.command([*program, "write", "--url", server.url, *given])
+                end()
+            with server:
+                again, _ = bench.command([*program, "compare", "--url", server.url, *given])
+            outcome.passed += code == again == 0
+            outcome.failed += not code == again == 0
+        if outcome.failed:
+            bench.note(f"---- end of the server's log{server.tail(60)}")
+    return outcome
+
+
+def quickstarts(bench: Bench) -> Outcome:
+    """What ./run prints to paste must work as printed."""
+    python = bench.environment(f"python-{environments.PYTHON_CLIENTS[-1]}")
+    client = bench.environment(f"typescript-{environments.NODE_CLIENTS[-1]}")
+
+    def test(url: str) -> Outcome:
+        outcome = Outcome()
+        # What each prints last: the count of the restored index, or the reply to the restore.
+        runners = {"quickstart.py": ([python], r"^2$"), "quickstart.mjs": (["node"], r"^2$"),
+                   "quickstart.sh": (["bash"], r'"restore_job_id":')}
+        with tempfile.TemporaryDirectory(dir=client, prefix="quickstart-") as folder:
+            for name, (command, expected) in runners.items():
+                if name.endswith(".sh") and shutil.which("curl") is None:
+                    outcome.skipped, outcome.reason = 1, "no curl on this machine"
+                    continue
+                file = Path(folder, name)
+                file.write_text(quickstart(name, reachable(url)))
+                code, output = bench.command([*command, file])
+                good = code == 0 and re.search(expected, output, re.MULTILINE) is not None
+                outcome.passed += good
+                outcome.failed += not good
+        return outcome
+
+    return with_server(bench, test)
+
+
+def demo(bench: Bench) -> Outcome:
+    bench.environment("demo")
+    return one_test(bench.command([sys.executable, ROOT / "scripts" / "run.py", "--demo"])[0])
+
+
+def crash(program: Path) -> Callable[[Bench], Outcome]:
+    def run(bench: Bench) -> Outcome:
+        words = [program, "--binary", bench.binary(), *(["--long"] if bench.long else [])]
+        return counted_by_closing_line(*bench.command(words))
+    return run
+
+
+# Seconds of the crash suites; those not named here get the last.
+CRASH_BUDGETS_S = {"kill9": 60, "power_cut": 50, "stop": 25, "": 60}
+CRASH_LONG_S = 3600
+
+
+def crash_suites() -> list[Suite]:
+    """Every executable directly in tests/crash is a suite.
+
+    It is called with `--binary PATH` (and `--long`), and ends with `N passed, N failed`, to which
+    `, N skipped` may be added for what the machine does not allow; the line before says why.
+    """
+    files = (file for file in CRASH.glob("*") if file.is_file())
+    found = []
+    for file in sorted(file for file in files if os.access(file, os.X_OK)):
+        budget_s = CRASH_BUDGETS_S.get(file.stem, CRASH_BUDGETS_S[""])
+        name = f"crash-{file.stem.replace('_', '-')}"
+        found.append(Suite(name, budget_s, budget_s * 3 // 2, crash(file), long_s=CRASH_LONG_S))
+    return found
+
+
+def all_suites() -> list[Suite]:
+    """In the order in which they run: what fails fastest first."""
+    python = [f"python-{version}" for version in environments.PYTHON_CLIENTS]
+    node = [f"typescript-{version}" for version in environments.NODE_CLIENTS]
+    return [
+        Suite("format", 5, 15, format_),
+        Suite("tidy", 10, 30, tidy),
+        Suite("scripts", 5, 15, scripts),
+        Suite("clippy", 15, 240, clippy),
+        Suite("tests", 90, 600, rust_tests),
+        Suite("docs", 10, 60, docs),
+        Suite("binary", 5, 60, build),
+        *(Suite(name, 10, 30, python_client(name), (name,)) for name in python),
+        *(Suite(name, 6, 20, node_client(name), (name,)) for name in node),
+        Suite("restart", 8, 15, restart, (python[-1],)),
+        Suite("quickstarts", 6, 15, quickstarts, (python[-1], node[-1])),
+        Suite("demo", 8, 20, demo, ("demo",)),
+        *crash_suites(),
+        Suite("tests-long", 1200, 1200, rust_tests_long),
+    ]
+
+
+ENVIRONMENTS: dict[str, Callable[[], Path]] = {
+    **{f"python-{version}": functools.partial(environments.python_client, version)
+       for version in environments.PYTHON_CLIENTS},
+    **{f"typescript-{version}": functools.partial(environments.node_client, version)
+       for version in environments.NODE_CLIENTS},
+    "demo": environments.demo,
+}
+
+
+def install_in_background(wanted: list[Suite]) -> dict[str, Future]:
+    """Starts to install what the suites need, one after the other, while cargo compiles."""
+    needed = {name for suite in wanted for name in suite.environments}
+    ready = {name: Future() for name in ENVIRONMENTS if name in needed}
+
+    def install() -> None:
+        for name, future in ready.items():
+            try:
+                future.set_result(ENVIRONMENTS[name]())
+            except Exception as problem:
+                future.set_exception(problem)
+
+    threading.Thread(target=install, daemon=True).start()
+    return ready
