@@ -52,7 +52,7 @@ pub struct Rules {
 /// # Errors
 /// `Unprocessable` when it is not JSON of the wanted shape.
 pub fn control_body<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| ApiError::undecodable(&error).caused_by(error))
+    decode(body).map_err(|error| ApiError::undecodable(&error).caused_by(error))
 }
 
 /// Reads the body of a data-plane request; an empty body is an empty message.
@@ -63,9 +63,17 @@ pub fn data_body<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<
     if body.trim_ascii().is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(body).map_err(|error| {
+    decode(body).map_err(|error| {
         ApiError::invalid(format!("The request body cannot be read: {error}")).caused_by(error)
     })
+}
+
+/// Reads a message, which is always an object: serde alone would take a list of field values too.
+fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, serde_json::Error> {
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(serde::de::Error::custom("invalid type: sequence, expected a JSON object"));
+    }
+    serde_json::from_slice(body)
 }
 
 /// Reads a name that an index is to get.
@@ -106,5 +114,14 @@ mod tests {
     #[test]
     fn an_empty_data_body_is_an_empty_message() {
         assert_eq!(data_body::<QueryRequest>(b" \n").unwrap(), QueryRequest::default());
+    }
+
+    #[test]
+    fn a_list_is_no_message() {
+        let error = data_body::<QueryRequest>(b" [1, 2]").unwrap_err();
+        assert_eq!(error.kind(), lodgepole_types::ErrorKind::InvalidArgument);
+        assert!(error.message().contains("expected a JSON object"), "{}", error.message());
+        let error = control_body::<QueryRequest>(b"[]").unwrap_err();
+        assert_eq!(error.kind(), lodgepole_types::ErrorKind::Unprocessable);
     }
 }
