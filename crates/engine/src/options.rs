@@ -8,7 +8,7 @@ pub struct EngineOptions {
     /// Unflushed writes of all shards together; above it the fullest shard is flushed.
     pub write_buffer_bytes: u64,
     /// Vectors held in memory for search, over all namespaces. Least recently searched ones are
-    /// dropped above it; a namespace larger than the whole budget is searched from storage.
+    /// dropped above it; a namespace for which there is no room is searched from storage.
     pub tail_bytes_max: u64,
     /// Time without a request after which a shard is flushed and closed.
     pub idle_close: Duration,

@@ -6,8 +6,9 @@
 //! - a view handed out never changes: chunks are immutable but for the moment a row died, and a
 //!   view ignores deaths after its Lsn;
 //! - a tail shows every write that was answered before the view was taken;
-//! - all tails together stay below a budget; the least recently searched ones go first, and a
-//!   namespace above the whole budget is not held at all (the caller searches it from storage).
+//! - all tails together stay below a budget, those being loaded included, by what they are expected
+//!   to take; the least recently searched ones go first, and a namespace for which there is no room
+//!   is not held at all (the caller searches it from storage).
 //!
 //! Loading races with writes without stopping them: effects that arrive while the rows are being
 //! scanned are buffered, and replayed over the result. Replaying is idempotent, because docids are
@@ -59,7 +60,7 @@ pub(crate) enum Admission {
     Present(Arc<Tail>),
     /// The caller must load it.
     Load(Loading),
-    /// It would not fit the budget.
+    /// There is no room for it now: it is larger than the budget, or others are being loaded.
     TooLarge,
 }
 
@@ -123,11 +124,12 @@ impl TailCache {
             tail.touch(self.tick());
             return Admission::Present(Arc::clone(tail));
         }
-        if estimate > self.bytes_max {
+        self.make_room(&mut tails, estimate);
+        if self.bytes() + estimate > self.bytes_max {
             return Admission::TooLarge;
         }
-        self.make_room(&mut tails, estimate);
-        let tail = Arc::new(Tail::loading(dimension, self.tick()));
+        self.bytes.fetch_add(estimate, Ordering::Relaxed);
+        let tail = Arc::new(Tail::loading(dimension, self.tick(), estimate));
         tails.insert(key, Arc::clone(&tail));
         drop(tails);
         Admission::Load(Loading { cache: Arc::clone(self), key, tail, finished: false })
@@ -203,6 +205,21 @@ impl TailCache {
         }
     }
 
+    /// Replaces what was reserved for a tail by what it takes.
+    fn settle(
+        &self,
+        tails: &HashMap<TailKey, Arc<Tail>>,
+        key: TailKey,
+        tail: &Arc<Tail>,
+        bytes: u64,
+    ) {
+        if tails.get(&key).is_some_and(|held| Arc::ptr_eq(held, tail)) {
+            let reserved = tail.bytes.swap(bytes, Ordering::Relaxed);
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.bytes.fetch_sub(reserved, Ordering::Relaxed);
+        }
+    }
+
     fn tick(&self) -> u64 {
         self.ticks.fetch_add(1, Ordering::Relaxed)
     }
@@ -216,8 +233,9 @@ impl Loading {
         lsn: Lsn,
     ) -> Result<Arc<Tail>, ChunkError> {
         let bytes = self.tail.become_ready(chunks, lsn)?;
-        let tails = self.cache.tails.lock();
-        self.cache.account(&tails, self.key, &self.tail, bytes);
+        let mut tails = self.cache.tails.lock();
+        self.cache.settle(&tails, self.key, &self.tail, bytes);
+        self.cache.make_room(&mut tails, 0);
         drop(tails);
         self.finished = true;
         Ok(Arc::clone(&self.tail))
@@ -233,13 +251,14 @@ impl Drop for Loading {
 }
 
 impl Tail {
-    fn loading(dimension: usize, tick: u64) -> Self {
+    /// A tail to be; `reserved` bytes are counted for it until its true size is known.
+    fn loading(dimension: usize, tick: u64, reserved: u64) -> Self {
         Self {
             dimension,
             state: Mutex::new(State::Loading(Vec::new())),
             ready: watch::Sender::new(Progress::Loading),
             last_used: AtomicU64::new(tick),
-            bytes: AtomicU64::new(0),
+            bytes: AtomicU64::new(reserved),
         }
     }
 
@@ -423,3 +442,6 @@ impl ChunkGatherer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
