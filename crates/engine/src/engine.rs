@@ -270,6 +270,7 @@ impl Engine {
         let slot = Arc::clone(self.slots.lock().entry(shape.index).or_default());
         let mut open = slot.lock().await;
         if self.retired.lock().contains(&shape.index) {
+            self.slots.lock().remove(&shape.index);
             return Err(EngineError::Retired(shape.index));
         }
         if let Some(shard) = open.as_ref().filter(|shard| !shard.is_stopped()) {

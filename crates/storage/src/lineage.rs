@@ -10,10 +10,7 @@ pub struct DatabasePath(String);
 
 impl DatabasePath {
     /// Takes a path of plain segments: letters, digits, `-`, `_` and `.`, separated by `/`. Names
-    /// that users chose never become part of a path.
-    ///
-    /// # Panics
-    /// Never; a path of other characters is cleaned to `_`.
+    /// that users chose never become part of a path; should one, its other characters become `_`.
     #[must_use]
     pub fn new(path: &str) -> Self {
         let clean = |c: char| {
