@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lodgepole_types::Metric;
 
-use super::{Bench, id, near, ns, record, small_vector};
+use super::{Bench, id, metadata, near, ns, record, small_vector};
 use crate::{Deletion, EngineOptions};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -16,7 +16,7 @@ async fn a_record_overwritten_in_a_loop_is_found_exactly_once() {
     let shard = bench.create(2, Metric::Euclidean).await;
     let fixed: Vec<_> = (0..500).map(|i| record(&format!("f{i:03}"), &[0.0, 1.0])).collect();
     bench.engine.upsert(shard, &ns(""), fixed).await.unwrap();
-    bench.engine.upsert(shard, &ns(""), vec![record("moving", &[5.0, 5.0])]).await.unwrap();
+    bench.engine.upsert(shard, &ns(""), vec![moved_to(5)]).await.unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let writer = {
         let (bench, stop) = (Arc::clone(&bench), Arc::clone(&stop));
@@ -25,8 +25,7 @@ async fn a_record_overwritten_in_a_loop_is_found_exactly_once() {
                 if stop.load(Ordering::SeqCst) {
                     return step;
                 }
-                let moved = record("moving", &[5.0, f32::from(step % 7)]);
-                bench.engine.upsert(shard, &ns(""), vec![moved]).await.unwrap();
+                bench.engine.upsert(shard, &ns(""), vec![moved_to(step % 7)]).await.unwrap();
             }
             0
         })
@@ -42,10 +41,19 @@ async fn a_record_overwritten_in_a_loop_is_found_exactly_once() {
         assert_eq!(moving.len(), 1, "round {round}");
         let expected = (moving[0].record.values[1] - 3.0).powi(2);
         assert!((moving[0].score - expected).abs() < 1e-6, "score and values are of one version");
+        let at = moving[0].record.values[1];
+        let said = metadata(&format!(r#"{{"at":{at}}}"#));
+        assert_eq!(moving[0].record.metadata, said, "values and metadata are of one version");
         assert_eq!(answer.hits.len(), 501);
     }
     stop.store(true, Ordering::SeqCst);
     assert!(writer.await.unwrap() > 10);
+}
+
+/// The record that moves; its metadata says where to.
+fn moved_to(at: u16) -> lodgepole_types::Record {
+    let metadata = metadata(&format!(r#"{{"at":{at}}}"#));
+    lodgepole_types::Record { metadata, ..record("moving", &[5.0, f32::from(at)]) }
 }
 
 #[tokio::test]
