@@ -42,13 +42,12 @@ impl Bench {
     }
 
     /// On a folder of the local disk, with syncs, as in production. The folder goes with the guard.
-    pub(crate) fn on_disk() -> (Self, tempfile::TempDir) {
+    pub(crate) fn on_disk(options: EngineOptions) -> (Self, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let store = LocalStore::open(folder.path(), LocalOptions::default()).unwrap();
         let clock = Arc::new(ShiftedClock::new(Arc::new(SystemClock::new())));
         let store: Arc<dyn ObjectStore> = Arc::new(store);
         let rng = Arc::new(SeededRng::new(42));
-        let options = EngineOptions::default();
         let engine = start(&store, &clock, &rng, options.clone());
         (Self { store, clock, rng, engine, options }, folder)
     }

@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use lodgepole_types::{Metric, Record};
 
 use super::{Bench, near, ns, record};
-use crate::{Estate, ShardRef};
+use crate::{EngineOptions, Estate, ShardRef};
 
 /// What a catalog would know.
 #[derive(Default, Clone)]
@@ -188,7 +188,7 @@ async fn the_store_is_as_small_as_the_live_data_when_only_a_clone_lives() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_disk_is_given_back_when_everything_is_deleted() {
-    let (bench, folder) = Bench::on_disk();
+    let (bench, folder) = Bench::on_disk(EngineOptions::default());
     let (mut world, a) = World::on(bench, 5_000).await;
     let full = folder_bytes(folder.path());
     world.backup(a, "b1").await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use lodgepole_types::{Clock, Metric};
 
 use super::{Bench, id, near, ns, record};
-use crate::{Deletion, EngineError, ShardRef};
+use crate::{Deletion, EngineError, EngineOptions, ShardRef};
 
 async fn contents(bench: &Bench, shard: ShardRef, namespace: &str) -> Vec<(String, Vec<f32>)> {
     let answer = bench.engine.query(shard, &ns(namespace), near(&[1.0], 10_000)).await.unwrap();
@@ -84,12 +84,23 @@ async fn a_retired_index_answers_that_it_is_gone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn backups_under_load_are_whole_prefixes() {
+    back_up_under_load(EngineOptions::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn backups_whose_flush_takes_too_long_are_whole_prefixes_too() {
+    // Nothing is flushed in no time at all, so every cut relies on the log alone.
+    let options = EngineOptions { cut_flush_max: Duration::ZERO, ..EngineOptions::default() };
+    back_up_under_load(options).await;
+}
+
+async fn back_up_under_load(options: EngineOptions) {
     // Several writers upsert pairs of records with one stamp and delete older pairs. A checkpoint
     // must hold each pair whole, everything acknowledged before the call, and nothing sent after
     // the answer; and its count must be true.
     const WRITERS: usize = 4;
     const BACKUPS: usize = 25;
-    let (bench, _folder) = Bench::on_disk();
+    let (bench, _folder) = Bench::on_disk(options);
     let bench = Arc::new(bench);
     let shard = bench.create(1, Metric::DotProduct).await;
     let counters = || -> Arc<Vec<AtomicUsize>> {
