@@ -29,6 +29,10 @@ A control-plane call answers `{\"error\": {\"code\": …, \"message\": …}, \"s
 call `{\"code\": <gRPC number>, \"message\": …, \"details\": []}`. What Lodgepole does not offer is
 refused with a kind of the 400s and a message that says so, never with 501: clients repeat every
 request that ends in the 500s.
+
+An error about an alias of a namespace also has a reason for programs, in `details[0].reason` with
+`details[0].metadata`; over gRPC it is a `google.rpc.ErrorInfo` in `grpc-status-details-bin`. The reasons
+are listed in `crates/api/src/reasons.rs`.
 ";
 
 /// What the caller should do, and whether the same request may be sent again.
@@ -40,7 +44,10 @@ fn advice(kind: ErrorKind) -> (&'static str, &'static str) {
         }
         ErrorKind::Unauthenticated => ("Send a valid key in the header `Api-Key`.", "no"),
         ErrorKind::Forbidden => {
-            ("Remove the deletion protection, or use a key with the right role.", "no")
+            ("Remove the deletion protection, or lower what is asked for.", "no")
+        }
+        ErrorKind::PermissionDenied => {
+            ("Use a key whose role allows it; the message names the permission.", "no")
         }
         ErrorKind::NotFound => ("Check the name or the id.", "no"),
         ErrorKind::AlreadyExists => ("Use what exists, or choose another name.", "no"),

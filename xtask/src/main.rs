@@ -3,6 +3,7 @@
 //! Invariant: a task leaves the tree as it is unless its name says that it writes, and its exit
 //! code is 1 when it finds something. Few dependencies, so that it builds in seconds.
 
+mod compatibility_page;
 mod errors_page;
 mod finding;
 mod source;
@@ -18,6 +19,7 @@ const HELP: &str = "\
 cargo xtask tidy                  check sizes, crate directions, names, headers, links
 cargo xtask docs-errors           write docs/errors.md from the table of error kinds
 cargo xtask docs-errors --check   fail when docs/errors.md is not what that would write
+cargo xtask docs-compatibility    write docs/compatibility.md from the tables of the API
 cargo xtask help                  print this list
 ";
 
@@ -28,6 +30,7 @@ fn main() -> Result<ExitCode> {
     match arguments[..] {
         ["tidy"] => report(&tidy::run(root)?),
         ["docs-errors"] => errors_page::write(root).map(|()| ExitCode::SUCCESS),
+        ["docs-compatibility"] => compatibility_page::write(root).map(|()| ExitCode::SUCCESS),
         ["docs-errors", "--check"] => report(&errors_page::check(root)),
         [] | ["help" | "--help" | "-h"] => print(HELP).map(|()| ExitCode::SUCCESS),
         _ => print(HELP).map(|()| ExitCode::from(2)),

@@ -88,6 +88,8 @@ pub(crate) fn run(root: &Path) -> Result<Vec<Finding>> {
         findings.extend(rust::check(file));
     }
     findings.extend(rust::check_crate_sizes(&files));
+    findings.extend(crate::errors_page::check(root));
+    findings.extend(crate::compatibility_page::check(root));
     findings.extend(crates::check(&metadata(root)?)?);
     findings.sort();
     Ok(findings)

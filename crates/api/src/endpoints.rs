@@ -32,6 +32,7 @@ pub enum Plane {
 pub enum Operation {
     ListIndexes,
     CreateIndex,
+    CreateIndexForModel,
     DescribeIndex,
     ConfigureIndex,
     DeleteIndex,
@@ -43,12 +44,44 @@ pub enum Operation {
     CreateIndexFromBackup,
     ListRestoreJobs,
     DescribeRestoreJob,
+    CreateBackupSchedule,
+    ListBackupSchedules,
+    DescribeBackupSchedule,
+    UpdateBackupSchedule,
+    DeleteBackupSchedule,
+    ListBackupScheduleHistory,
+    ListCollections,
+    CreateCollection,
+    DescribeCollection,
+    DeleteCollection,
+    ListModels,
+    DescribeModel,
+    Embed,
+    Rerank,
+    UpsertRecords,
+    SearchRecords,
+    StartImport,
+    ListImports,
+    DescribeImport,
+    CancelImport,
     Upsert,
     Query,
     Fetch,
     Delete,
     List,
     DescribeIndexStats,
+    Update,
+    FetchByMetadata,
+    Count,
+    CreateNamespace,
+    ListNamespaces,
+    DescribeNamespace,
+    DeleteNamespace,
+    CreateNamespaceAlias,
+    ListNamespaceAliases,
+    DescribeNamespaceAlias,
+    RepointNamespaceAlias,
+    DeleteNamespaceAlias,
 }
 
 impl Operation {
@@ -56,8 +89,15 @@ impl Operation {
     #[must_use]
     pub fn success_status(self) -> u16 {
         match self {
-            Self::CreateIndex => 201,
-            Self::DeleteIndex | Self::DeleteBackup | Self::CreateIndexFromBackup => 202,
+            Self::CreateIndex
+            | Self::CreateIndexForModel
+            | Self::CreateCollection
+            | Self::UpsertRecords => 201,
+            Self::DeleteIndex
+            | Self::DeleteBackup
+            | Self::DeleteCollection
+            | Self::CreateIndexFromBackup => 202,
+            Self::DeleteBackupSchedule => 204,
             Self::ListIndexes
             | Self::DescribeIndex
             | Self::ConfigureIndex
@@ -67,11 +107,39 @@ impl Operation {
             | Self::DescribeBackup
             | Self::ListRestoreJobs
             | Self::DescribeRestoreJob
+            | Self::CreateBackupSchedule
+            | Self::ListBackupSchedules
+            | Self::DescribeBackupSchedule
+            | Self::UpdateBackupSchedule
+            | Self::ListBackupScheduleHistory
+            | Self::ListCollections
+            | Self::DescribeCollection
+            | Self::ListModels
+            | Self::DescribeModel
+            | Self::Embed
+            | Self::Rerank
+            | Self::SearchRecords
+            | Self::StartImport
+            | Self::ListImports
+            | Self::DescribeImport
+            | Self::CancelImport
             | Self::Upsert
             | Self::Query
             | Self::Fetch
             | Self::Delete
             | Self::List
+            | Self::Update
+            | Self::FetchByMetadata
+            | Self::Count
+            | Self::CreateNamespace
+            | Self::ListNamespaces
+            | Self::DescribeNamespace
+            | Self::DeleteNamespace
+            | Self::CreateNamespaceAlias
+            | Self::ListNamespaceAliases
+            | Self::DescribeNamespaceAlias
+            | Self::RepointNamespaceAlias
+            | Self::DeleteNamespaceAlias
             | Self::DescribeIndexStats => 200,
         }
     }
@@ -105,13 +173,23 @@ const fn data(operation: Operation, method: Method, path: &'static str) -> Endpo
     Endpoint { operation, method, path, plane: Plane::Data, since: V2024_07 }
 }
 
-use ApiVersion::{V2024_07, V2025_04};
+const fn data_since(
+    operation: Operation,
+    method: Method,
+    path: &'static str,
+    since: ApiVersion,
+) -> Endpoint {
+    Endpoint { operation, method, path, plane: Plane::Data, since }
+}
+
+use ApiVersion::{V2024_07, V2024_10, V2025_01, V2025_04, V2025_10, V2026_07};
 use Method::{Delete, Get, Patch, Post};
 
 /// Every REST endpoint.
 pub const ENDPOINTS: &[Endpoint] = &[
     control(Operation::ListIndexes, Get, "/indexes", V2024_07),
     control(Operation::CreateIndex, Post, "/indexes", V2024_07),
+    control(Operation::CreateIndexForModel, Post, "/indexes/create-for-model", V2025_01),
     control(Operation::DescribeIndex, Get, "/indexes/{index_name}", V2024_07),
     control(Operation::ConfigureIndex, Patch, "/indexes/{index_name}", V2024_07),
     control(Operation::DeleteIndex, Delete, "/indexes/{index_name}", V2024_07),
@@ -123,6 +201,41 @@ pub const ENDPOINTS: &[Endpoint] = &[
     control(Operation::CreateIndexFromBackup, Post, "/backups/{backup_id}/create-index", V2025_04),
     control(Operation::ListRestoreJobs, Get, "/restore-jobs", V2025_04),
     control(Operation::DescribeRestoreJob, Get, "/restore-jobs/{job_id}", V2025_04),
+    control(
+        Operation::CreateBackupSchedule,
+        Post,
+        "/indexes/{index_name}/backup-schedules",
+        V2026_07,
+    ),
+    control(
+        Operation::ListBackupSchedules,
+        Get,
+        "/indexes/{index_name}/backup-schedules",
+        V2026_07,
+    ),
+    control(Operation::DescribeBackupSchedule, Get, "/backup-schedules/{schedule_id}", V2026_07),
+    control(Operation::UpdateBackupSchedule, Patch, "/backup-schedules/{schedule_id}", V2026_07),
+    control(Operation::DeleteBackupSchedule, Delete, "/backup-schedules/{schedule_id}", V2026_07),
+    control(
+        Operation::ListBackupScheduleHistory,
+        Get,
+        "/backup-schedules/{schedule_id}/history",
+        V2026_07,
+    ),
+    control(Operation::ListCollections, Get, "/collections", V2024_07),
+    control(Operation::CreateCollection, Post, "/collections", V2024_07),
+    control(Operation::DescribeCollection, Get, "/collections/{collection_name}", V2024_07),
+    control(Operation::DeleteCollection, Delete, "/collections/{collection_name}", V2024_07),
+    control(Operation::ListModels, Get, "/models", V2025_04),
+    control(Operation::DescribeModel, Get, "/models/{model_name}", V2025_04),
+    control(Operation::Embed, Post, "/embed", V2024_07),
+    control(Operation::Rerank, Post, "/rerank", V2024_10),
+    data_since(Operation::UpsertRecords, Post, "/records/namespaces/{namespace}/upsert", V2025_01),
+    data_since(Operation::SearchRecords, Post, "/records/namespaces/{namespace}/search", V2025_01),
+    data_since(Operation::StartImport, Post, "/bulk/imports", V2024_10),
+    data_since(Operation::ListImports, Get, "/bulk/imports", V2024_10),
+    data_since(Operation::DescribeImport, Get, "/bulk/imports/{import_id}", V2024_10),
+    data_since(Operation::CancelImport, Delete, "/bulk/imports/{import_id}", V2024_10),
     data(Operation::Upsert, Post, "/vectors/upsert"),
     data(Operation::Query, Post, "/query"),
     data(Operation::Fetch, Get, "/vectors/fetch"),
@@ -131,6 +244,29 @@ pub const ENDPOINTS: &[Endpoint] = &[
     data(Operation::List, Get, "/vectors/list"),
     data(Operation::DescribeIndexStats, Post, "/describe_index_stats"),
     data(Operation::DescribeIndexStats, Get, "/describe_index_stats"),
+    data(Operation::Update, Post, "/vectors/update"),
+    data_since(Operation::FetchByMetadata, Post, "/vectors/fetch_by_metadata", V2025_10),
+    // Ours: Pinecone counts nothing by filter.
+    data(Operation::Count, Post, "/vectors/count"),
+    data_since(Operation::CreateNamespace, Post, "/namespaces", V2025_10),
+    data_since(Operation::ListNamespaces, Get, "/namespaces", V2025_04),
+    data_since(Operation::DescribeNamespace, Get, "/namespaces/{namespace}", V2025_04),
+    data_since(Operation::DeleteNamespace, Delete, "/namespaces/{namespace}", V2025_04),
+    data_since(Operation::CreateNamespaceAlias, Post, "/namespace-aliases", V2026_07),
+    data_since(Operation::ListNamespaceAliases, Get, "/namespace-aliases", V2026_07),
+    data_since(Operation::DescribeNamespaceAlias, Get, "/namespace-aliases/{alias_name}", V2026_07),
+    data_since(
+        Operation::RepointNamespaceAlias,
+        Patch,
+        "/namespace-aliases/{alias_name}",
+        V2026_07,
+    ),
+    data_since(
+        Operation::DeleteNamespaceAlias,
+        Delete,
+        "/namespace-aliases/{alias_name}",
+        V2026_07,
+    ),
 ];
 
 /// A row of the gRPC service.
@@ -154,6 +290,17 @@ pub const GRPC_METHODS: &[GrpcMethod] = &[
     grpc(Operation::Delete, "/VectorService/Delete"),
     grpc(Operation::List, "/VectorService/List"),
     grpc(Operation::DescribeIndexStats, "/VectorService/DescribeIndexStats"),
+    grpc(Operation::Update, "/VectorService/Update"),
+    grpc(Operation::FetchByMetadata, "/VectorService/FetchByMetadata"),
+    grpc(Operation::CreateNamespace, "/VectorService/CreateNamespace"),
+    grpc(Operation::ListNamespaces, "/VectorService/ListNamespaces"),
+    grpc(Operation::DescribeNamespace, "/VectorService/DescribeNamespace"),
+    grpc(Operation::DeleteNamespace, "/VectorService/DeleteNamespace"),
+    grpc(Operation::CreateNamespaceAlias, "/NamespaceAliasService/CreateNamespaceAlias"),
+    grpc(Operation::ListNamespaceAliases, "/NamespaceAliasService/ListNamespaceAliases"),
+    grpc(Operation::DescribeNamespaceAlias, "/NamespaceAliasService/DescribeNamespaceAlias"),
+    grpc(Operation::RepointNamespaceAlias, "/NamespaceAliasService/RepointNamespaceAlias"),
+    grpc(Operation::DeleteNamespaceAlias, "/NamespaceAliasService/DeleteNamespaceAlias"),
 ];
 
 #[cfg(test)]
@@ -179,7 +326,18 @@ mod tests {
             .map(|row| row.operation)
             .collect();
         let grpc: HashSet<_> = GRPC_METHODS.iter().map(|row| row.operation).collect();
-        assert_eq!(rest, grpc);
+        // Text and imports are for REST only, as with Pinecone; the count is an endpoint of ours.
+        let rest_only = HashSet::from([
+            Operation::UpsertRecords,
+            Operation::SearchRecords,
+            Operation::StartImport,
+            Operation::ListImports,
+            Operation::DescribeImport,
+            Operation::CancelImport,
+            Operation::Count,
+        ]);
+        assert_eq!(rest.difference(&grpc).copied().collect::<HashSet<_>>(), rest_only);
+        assert!(grpc.is_subset(&rest));
     }
 
     #[test]

@@ -2,12 +2,16 @@
 //!
 //! It has two messages: `message` is for the caller, `source` is for the log. Invariant: the cause
 //! of a fault of ours (a 5xx kind) never becomes part of `message`, whichever way the error was
-//! made. The kind decides status and code on both transports (`types::ErrorKind`).
+//! made. The kind decides status and code on both transports (`types::ErrorKind`). Errors about
+//! aliases also have a [`Reason`], for programs.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 
 use lodgepole_types::{Classify, ErrorKind};
+
+use crate::Reason;
 
 /// Why an operation was refused or failed.
 #[derive(Debug)]
@@ -15,6 +19,16 @@ pub struct ApiError {
     kind: ErrorKind,
     message: String,
     source: Option<Box<dyn Error + Send + Sync>>,
+    because: Option<Box<Because>>,
+}
+
+/// What an error says to programs beside its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Because {
+    /// The constant.
+    pub reason: Reason,
+    /// What it is about, by name.
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl ApiError {
@@ -22,7 +36,7 @@ impl ApiError {
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = if kind.is_ours() { general(kind).to_owned() } else { message.into() };
-        Self { kind, message, source: None }
+        Self { kind, message, source: None, because: None }
     }
 
     /// The request must be fixed: 400.
@@ -84,6 +98,21 @@ impl ApiError {
         self
     }
 
+    /// The same error with a reason for programs, and what it is about.
+    #[must_use]
+    pub fn because(mut self, reason: Reason, metadata: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let metadata = metadata.iter().map(owned).collect();
+        self.because = Some(Box::new(Because { reason, metadata }));
+        self
+    }
+
+    /// The reason for programs, where there is one.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Because> {
+        self.because.as_deref()
+    }
+
     /// What the caller should do.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -111,6 +140,7 @@ fn general(kind: ErrorKind) -> &'static str {
         | ErrorKind::Unprocessable
         | ErrorKind::Unauthenticated
         | ErrorKind::Forbidden
+        | ErrorKind::PermissionDenied
         | ErrorKind::NotFound
         | ErrorKind::AlreadyExists
         | ErrorKind::Conflict

@@ -11,13 +11,16 @@
 pub mod endpoints;
 pub mod envelope;
 mod errors;
+mod json;
 pub mod page;
 pub mod parse;
 pub mod query_string;
+mod reasons;
 pub mod versions;
 pub mod wire;
 
 pub use endpoints::{ENDPOINTS, Endpoint, GRPC_METHODS, GrpcMethod, Method, Operation, Plane};
-pub use errors::ApiError;
+pub use errors::{ApiError, Because};
 pub use page::{Page, PageQuery};
+pub use reasons::Reason;
 pub use versions::ApiVersion;

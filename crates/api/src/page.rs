@@ -67,14 +67,24 @@ impl PageQuery {
     /// # Errors
     /// `InvalidArgument` for a token that we did not make, or a limit out of range.
     pub fn page(&self, version: ApiVersion, limits: &Limits) -> Result<Page, ApiError> {
+        let max = limits.backup_page_max;
+        self.page_of(version.backup_page_default().min(max), max)
+    }
+
+    /// The page that is asked for, of `default` entries when the request does not say, and of `max`
+    /// at most.
+    ///
+    /// # Errors
+    /// As [`Self::page`].
+    pub fn page_of(&self, default: u32, max: u32) -> Result<Page, ApiError> {
         let token = self.pagination_token.as_deref().filter(|token| !token.is_empty());
         let token = token.map(decode::<Token>).transpose()?;
         let limit = match (&self.limit, &token) {
             (Some(text), _) => number("limit", text)?,
             (None, Some(token)) => token.limit,
-            (None, None) => version.backup_page_default().min(limits.backup_page_max),
+            (None, None) => default,
         };
-        let limit = check_limit(limit, limits.backup_page_max)?;
+        let limit = check_limit(limit, max)?;
         Ok(Page { offset: token.map_or(0, |token| token.offset), limit })
     }
 

@@ -1,11 +1,14 @@
 //! Query strings: `ids=a&ids=b&namespace=x`.
 //!
 //! Written here because a name may occur several times, which the usual form decoders do not offer.
-//! Unknown names are ignored, as Pinecone ignores them. The rules of decoding are those of HTML
+//! Unknown names are ignored, as Pinecone ignores them, except in the listing of aliases, where it
+//! refuses them. The rules of decoding are those of HTML
 //! forms (URL Standard, section 5.1): `+` is a space, `%XX` a byte.
 
-use crate::ApiError;
+use crate::wire::aliases::ListNamespaceAliasesRequest;
+use crate::wire::namespaces::ListNamespacesRequest;
 use crate::wire::vectors::{DeleteRequest, FetchRequest, ListRequest};
+use crate::{ApiError, Reason};
 
 /// The decoded pairs, in the order sent.
 ///
@@ -51,6 +54,54 @@ pub fn list_request(query: Option<&str>) -> Result<ListRequest, ApiError> {
             "paginationToken" | "pagination_token" => request.pagination_token = Some(value),
             "namespace" => request.namespace = value,
             _ => {}
+        }
+    }
+    Ok(request)
+}
+
+/// Reads the parameters of `GET /namespaces`.
+///
+/// # Errors
+/// `InvalidArgument` when the query cannot be decoded or `limit` is not a number.
+pub fn list_namespaces_request(query: Option<&str>) -> Result<ListNamespacesRequest, ApiError> {
+    let mut request = ListNamespacesRequest::default();
+    for (name, value) in pairs(query.unwrap_or_default())? {
+        match name.as_str() {
+            "prefix" => request.prefix = Some(value),
+            "limit" => request.limit = Some(number("limit", &value)?),
+            "paginationToken" | "pagination_token" => request.pagination_token = Some(value),
+            _ => {}
+        }
+    }
+    Ok(request)
+}
+
+/// Reads the parameters of `GET /namespace-aliases`.
+///
+/// # Errors
+/// `InvalidArgument` when the query cannot be decoded, `limit` is not a number, or a name is
+/// unknown.
+pub fn list_aliases_request(query: Option<&str>) -> Result<ListNamespaceAliasesRequest, ApiError> {
+    let mut request = ListNamespaceAliasesRequest::default();
+    for (name, value) in pairs(query.unwrap_or_default())? {
+        match name.as_str() {
+            "prefix" => request.prefix = Some(value),
+            "target_namespace" => request.target_namespace = Some(value),
+            "limit" => {
+                let limit = number("limit", &value).map_err(|error| {
+                    let shown = value.escape_default().to_string();
+                    error.because(Reason::ListInvalidLimit, &[("limit", &shown)])
+                })?;
+                request.limit = Some(limit);
+            }
+            "paginationToken" | "pagination_token" => request.pagination_token = Some(value),
+            unknown => {
+                return Err(ApiError::invalid(format!(
+                    "Unknown query parameter '{}'. Known are limit, paginationToken, prefix and \
+                     target_namespace",
+                    unknown.escape_default()
+                )));
+            }
         }
     }
     Ok(request)
@@ -166,6 +217,18 @@ mod tests {
         let request = delete_request(Some("ids=a&ids=b&deleteAll=false&namespace=n")).unwrap();
         assert_eq!((request.ids.len(), request.delete_all), (2, false));
         assert!(delete_request(Some("deleteAll=perhaps")).is_err());
+    }
+
+    #[test]
+    fn the_listing_of_aliases_refuses_what_it_does_not_know() {
+        let request = list_aliases_request(Some("prefix=a&limit=3&target_namespace=n"));
+        let request = request.unwrap();
+        assert_eq!((request.limit, request.target_namespace.as_deref()), (Some(3), Some("n")));
+        let error = list_aliases_request(Some("limit=many")).unwrap_err();
+        assert_eq!(error.reason().unwrap().reason, Reason::ListInvalidLimit);
+        assert!(list_aliases_request(Some("other=1")).is_err());
+        let request = list_namespaces_request(Some("prefix=a&limit=3&other=1")).unwrap();
+        assert_eq!((request.limit, request.prefix.as_deref()), (Some(3), Some("a")));
     }
 
     #[test]

@@ -114,6 +114,12 @@ impl ApiVersion {
         self >= Self::V2025_01
     }
 
+    /// Whether an import says how many of its rows were taken.
+    #[must_use]
+    pub fn validates_imports(self) -> bool {
+        self >= Self::V2026_07
+    }
+
     /// Whether statistics name metric and vector type.
     #[must_use]
     pub fn stats_name_metric(self) -> bool {
@@ -130,6 +136,73 @@ impl ApiVersion {
     #[must_use]
     pub fn has_read_capacity(self) -> bool {
         self >= Self::V2025_10
+    }
+
+    /// Whether indexes in the user's own cloud exist, and a serverless index names the collection
+    /// that it was made from.
+    #[must_use]
+    pub fn knows_byoc(self) -> bool {
+        self >= Self::V2025_04
+    }
+
+    /// Whether the model of an index names the dimension.
+    #[must_use]
+    pub fn embed_names_dimension(self) -> bool {
+        self >= Self::V2025_04
+    }
+
+    /// Whether names that a request may not hold are refused where older versions ignore them.
+    #[must_use]
+    pub fn refuses_unknown_names(self) -> bool {
+        self >= Self::V2026_07
+    }
+
+    /// Whether the name of a backup follows the rule of index names; before, it is free text.
+    #[must_use]
+    pub fn backup_names_follow_rule(self) -> bool {
+        self >= Self::V2026_07
+    }
+
+    /// Whether an unknown source of a collection is "not found" rather than a bad request.
+    #[must_use]
+    pub fn collection_source_not_found(self) -> bool {
+        self >= Self::V2026_07
+    }
+
+    /// Whether a backup can be restored into another region.
+    #[must_use]
+    pub fn restores_elsewhere(self) -> bool {
+        self == Self::Unstable
+    }
+
+    /// Whether a query can say how hard to try.
+    #[must_use]
+    pub fn has_query_effort(self) -> bool {
+        self >= Self::V2025_10
+    }
+
+    /// Whether one request can hold several queries.
+    #[must_use]
+    pub fn has_query_lists(self) -> bool {
+        self < Self::V2026_07
+    }
+
+    /// Whether 64-bit counters of a namespace are text, and its size is among them.
+    #[must_use]
+    pub fn counts_in_text(self) -> bool {
+        self >= Self::V2026_07
+    }
+
+    /// Whether usage names the bytes that leave.
+    #[must_use]
+    pub fn counts_egress(self) -> bool {
+        self >= Self::V2026_07
+    }
+
+    /// Whether namespaces have aliases.
+    #[must_use]
+    pub fn has_aliases(self) -> bool {
+        self.schema_style()
     }
 
     /// Entries on a page of backups or restore jobs when the request does not say.

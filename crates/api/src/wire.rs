@@ -4,9 +4,17 @@
 //! control plane has REST only. Invariant: a reply never holds a null, because some client chokes
 //! on each: what is absent is left out.
 
+pub mod aliases;
 pub mod backups;
 pub mod capacity;
+pub mod collections;
+pub mod imports;
 pub mod index_reply;
 pub mod index_request;
 mod lenient;
+pub mod models;
+pub mod namespaces;
+pub mod rpc_status;
+pub mod schedules;
+pub mod schema_reply;
 pub mod vectors;

@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use lodgepole_types::{Backup, BackupId, BackupStatus, IndexId, IndexName, Lsn, Timestamp};
+use lodgepole_types::{Backup, BackupId, BackupPurpose, BackupStatus, IndexId, Lsn, Timestamp};
 use uuid::Uuid;
 
 use crate::rows::{Row, RowKey};
-use crate::{Catalog, CatalogError, Contents};
+use crate::{Catalog, CatalogError, Contents, collections};
 
 /// A backup to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,11 +20,15 @@ pub struct NewBackup {
     /// The live index that it is made of.
     pub source_index_id: IndexId,
     /// Name given by the user.
-    pub name: Option<IndexName>,
+    pub name: Option<String>,
     /// Description given by the user.
     pub description: Option<String>,
     /// When the call arrived.
     pub created_at: Timestamp,
+    /// Why it is taken.
+    pub purpose: BackupPurpose,
+    /// When it is to be deleted, if ever.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What the checkpoint of a backup holds.
@@ -48,13 +52,17 @@ impl Catalog {
     /// Adds a backup as Initializing, with the configuration that its index has at this moment.
     ///
     /// # Errors
-    /// `NotFound` when no such index lives; `Unavailable` when the store fails.
+    /// `NotFound` when no such index lives; `AlreadyExists` for the content of a collection whose
+    /// name is taken; `Unavailable` when the store fails.
     pub async fn insert_backup(&self, new: NewBackup) -> Result<Arc<Backup>, CatalogError> {
         self.commit(|contents, transaction| {
             let id = new.source_index_id;
             let index = contents.index_by_id(id).ok_or(CatalogError::IndexIdNotFound(id))?;
             if contents.backup(new.id).is_some() {
                 return Err(CatalogError::Misuse("the id of a backup was used before"));
+            }
+            if let BackupPurpose::Collection(name) = &new.purpose {
+                collections::check_name_is_free(contents, name)?;
             }
             let backup = Arc::new(Backup {
                 id: new.id,
@@ -71,6 +79,8 @@ impl Catalog {
                 checkpoint: None,
                 segments: Vec::new(),
                 source_index_deleted_at: None,
+                purpose: new.purpose,
+                expires_at: new.expires_at,
             });
             transaction.put(Row::Backup(Arc::clone(&backup)));
             Ok(backup)
@@ -107,7 +117,8 @@ impl Catalog {
         .await
     }
 
-    /// Makes an Initializing backup Failed: it holds nothing.
+    /// Makes an Initializing backup Failed: it holds nothing. The row of a collection goes
+    /// altogether, since collections have no such state and nobody was told of this one.
     ///
     /// # Errors
     /// As [`Self::complete_backup`].
@@ -116,7 +127,11 @@ impl Catalog {
             let mut backup = initializing(contents, id)?;
             backup.status = BackupStatus::Failed;
             let backup = Arc::new(backup);
-            transaction.put(Row::Backup(Arc::clone(&backup)));
+            if backup.collection().is_some() {
+                transaction.remove(RowKey::Backup(id));
+            } else {
+                transaction.put(Row::Backup(Arc::clone(&backup)));
+            }
             Ok(backup)
         })
         .await
@@ -126,19 +141,15 @@ impl Catalog {
     /// restore can begin from it.
     ///
     /// # Errors
-    /// `NotFound` for an unknown backup; `FailedPrecondition` while it is Initializing or a pending
+    /// `NotFound` for an unknown backup and for a collection's; `FailedPrecondition` while it is Initializing or a pending
     /// restore job reads it; `Unavailable` when the store fails.
     pub async fn delete_backup(&self, id: BackupId) -> Result<Arc<Backup>, CatalogError> {
         self.commit(|contents, transaction| {
-            let backup = contents.backup(id).ok_or(CatalogError::BackupNotFound(id))?;
+            let backup = contents.listed_backup(id).ok_or(CatalogError::BackupNotFound(id))?;
             if backup.status == BackupStatus::Initializing {
                 return Err(CatalogError::BackupNotReady(id));
             }
-            let readers: Vec<_> = contents
-                .pending_jobs()
-                .filter(|job| job.backup_id == id)
-                .map(|job| job.id)
-                .collect();
+            let readers: Vec<_> = contents.readers_of(id).map(|job| job.id).collect();
             if !readers.is_empty() {
                 return Err(CatalogError::BackupInUse(readers));
             }

@@ -41,13 +41,15 @@ pub struct CatalogOptions {
     pub ports: PortRange,
     /// Restore jobs that have ended, as many as are remembered; the oldest go first. Bounds memory.
     pub ended_restore_jobs_max: usize,
+    /// The same for the imports of one index.
+    pub ended_imports_max: usize,
 }
 
 impl CatalogOptions {
     /// The defaults, with this range of ports.
     #[must_use]
     pub fn new(ports: PortRange) -> Self {
-        Self { ports, ended_restore_jobs_max: 10_000 }
+        Self { ports, ended_restore_jobs_max: 10_000, ended_imports_max: 1_000 }
     }
 }
 
@@ -155,13 +157,13 @@ impl Catalog {
         self.shared.contents.load().hidden()
     }
 
-    /// The backup of this id.
+    /// The backup of this id, also when it is the content of a collection.
     #[must_use]
     pub fn backup(&self, id: BackupId) -> Option<Arc<Backup>> {
         self.shared.contents.load().backup(id)
     }
 
-    /// All backups, newest first, ties by id.
+    /// All backups, the contents of collections among them, newest first, ties by id.
     #[must_use]
     pub fn backups(&self) -> Vec<Arc<Backup>> {
         self.shared.contents.load().backups()
@@ -336,6 +338,13 @@ async fn load(database: &Database, now: Timestamp) -> Result<Contents, CatalogEr
         first.put(Row::Meta(Meta { format: FORMAT_VERSION, created_at: now }));
         database.write(first.batch()?).await?.durable().await?;
         contents = first.applied_to(&contents);
+    }
+    if let Some(meta) = contents.meta().filter(|meta| meta.format < FORMAT_VERSION) {
+        // From here on there may be rows that an older program does not know: it must see that.
+        let mut raise = Transaction::default();
+        raise.put(Row::Meta(Meta { format: FORMAT_VERSION, ..meta }));
+        database.write(raise.batch()?).await?.durable().await?;
+        contents = raise.applied_to(&contents);
     }
     Ok(contents)
 }

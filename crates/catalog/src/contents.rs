@@ -6,14 +6,17 @@
 //! `remove`, so memory and disk cannot drift apart.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lodgepole_types::{
-    Backup, BackupId, BackupStatus, Index, IndexId, IndexName, RestoreJob, RestoreJobId,
-    RestoreStatus, Timestamp,
+    Backup, BackupId, BackupSchedule, BackupStatus, Import, ImportId, Index, IndexId, IndexName,
+    RestoreJob, RestoreJobId, RestoreStatus, ScheduleId, Timestamp,
 };
+use sha2::{Digest as _, Sha256};
 
+use crate::imports::ImportKey;
+use crate::keys::{ApiKey, KeyId};
 use crate::rows::{HiddenIndex, Meta, PortRow, Row, RowKey};
 
 /// A consistent set of answers.
@@ -28,6 +31,9 @@ pub struct Contents {
     backups: Arc<BTreeMap<BackupId, Arc<Backup>>>,
     restore_jobs: Arc<BTreeMap<RestoreJobId, Arc<RestoreJob>>>,
     ports: Arc<BTreeMap<IndexName, PortRow>>,
+    keys: Arc<BTreeMap<KeyId, Arc<ApiKey>>>,
+    imports: Arc<BTreeMap<ImportKey, Arc<Import>>>,
+    schedules: Arc<BTreeMap<ScheduleId, Arc<BackupSchedule>>>,
 }
 
 impl Contents {
@@ -92,22 +98,58 @@ impl Contents {
         self.backups.get(&id).cloned()
     }
 
-    /// All backups, newest first, ties by id.
+    /// The backup of this id, unless it is the content of a collection.
+    #[must_use]
+    pub fn listed_backup(&self, id: BackupId) -> Option<Arc<Backup>> {
+        self.backup(id).filter(|backup| backup.collection().is_none())
+    }
+
+    /// All backups, the contents of collections among them, newest first, ties by id.
     #[must_use]
     pub fn backups(&self) -> Vec<Arc<Backup>> {
         self.backups_where(|_| true)
     }
 
-    /// The backups of one index, live or not, newest first.
+    /// All backups that users see as such, newest first, ties by id.
+    #[must_use]
+    pub fn listed_backups(&self) -> Vec<Arc<Backup>> {
+        self.backups_where(|backup| backup.collection().is_none())
+    }
+
+    /// The backups of one index, live or not, the contents of collections among them, newest first.
     #[must_use]
     pub fn backups_of(&self, index: IndexId) -> Vec<Arc<Backup>> {
         self.backups_where(|backup| backup.source_index_id == index)
     }
 
-    /// The backups of every index that has or had this name, newest first.
+    /// The backups of one index that users see as such, newest first.
+    #[must_use]
+    pub fn listed_backups_of(&self, index: IndexId) -> Vec<Arc<Backup>> {
+        let mut backups = self.backups_of(index);
+        backups.retain(|backup| backup.collection().is_none());
+        backups
+    }
+
+    /// The backups of every index that has or had this name, as far as users see them as such,
+    /// newest first.
     #[must_use]
     pub fn backups_named(&self, source: &IndexName) -> Vec<Arc<Backup>> {
-        self.backups_where(|backup| backup.source.name == *source)
+        self.backups_where(|backup| backup.source.name == *source && backup.collection().is_none())
+    }
+
+    /// The content of the collection of this name.
+    #[must_use]
+    pub fn collection(&self, name: &IndexName) -> Option<Arc<Backup>> {
+        self.backups.values().find(|backup| backup.collection() == Some(name)).cloned()
+    }
+
+    /// The contents of all collections, by the name of the collection.
+    #[must_use]
+    pub fn collections(&self) -> Vec<Arc<Backup>> {
+        let mut collections: Vec<_> =
+            self.backups.values().filter(|backup| backup.collection().is_some()).cloned().collect();
+        collections.sort_by(|a, b| a.collection().cmp(&b.collection()));
+        collections
     }
 
     fn backups_where(&self, wanted: impl Fn(&Backup) -> bool) -> Vec<Arc<Backup>> {
@@ -123,7 +165,33 @@ impl Contents {
         self.restore_jobs.get(&id).cloned()
     }
 
-    /// All restore jobs, newest first, ties by id.
+    /// The restore job of this id, unless it makes an index from a collection.
+    #[must_use]
+    pub fn listed_restore_job(&self, id: RestoreJobId) -> Option<Arc<RestoreJob>> {
+        self.restore_job(id).filter(|job| !self.reads_collection(job))
+    }
+
+    /// The restore jobs that users see, newest first, ties by id.
+    #[must_use]
+    pub fn listed_restore_jobs(&self) -> Vec<Arc<RestoreJob>> {
+        let mut jobs = self.restore_jobs();
+        jobs.retain(|job| !self.reads_collection(job));
+        jobs
+    }
+
+    /// Whether a job makes an index from a collection. Such a job is never shown, and its row goes
+    /// when it ends, so that only a pending one has to be told from others.
+    pub(crate) fn reads_collection(&self, job: &RestoreJob) -> bool {
+        job.status == RestoreStatus::Pending
+            && self.backups.get(&job.backup_id).is_some_and(|backup| backup.collection().is_some())
+    }
+
+    /// The pending jobs that read a backup.
+    pub(crate) fn readers_of(&self, backup: BackupId) -> impl Iterator<Item = &Arc<RestoreJob>> {
+        self.pending_jobs().filter(move |job| job.backup_id == backup)
+    }
+
+    /// All restore jobs, also those that make an index from a collection, newest first, ties by id.
     #[must_use]
     pub fn restore_jobs(&self) -> Vec<Arc<RestoreJob>> {
         let mut jobs: Vec<_> = self.restore_jobs.values().cloned().collect();
@@ -135,6 +203,18 @@ impl Contents {
     #[must_use]
     pub fn created_at(&self) -> Timestamp {
         self.meta.map(|meta| meta.created_at).unwrap_or_default()
+    }
+
+    /// A short name for everything in this catalog, the same for as long as it lives: part of the
+    /// host names of indexes. It tells one server from another and is no secret, so it is made from
+    /// the moment when the catalog was.
+    #[must_use]
+    pub fn project_id(&self) -> String {
+        let text = format!("lodgepole project {}", self.created_at().0);
+        let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        let letter =
+            |byte: &u8| char::from(b"abcdefghijkmnpqrstuvwxyz23456789"[usize::from(byte % 32)]);
+        hash.iter().take(7).map(letter).collect()
     }
 
     /// Ports that belonged to indexes which are gone, and that no other index has got since.
@@ -154,6 +234,34 @@ impl Contents {
 
     pub(crate) fn ports(&self) -> &BTreeMap<IndexName, PortRow> {
         &self.ports
+    }
+
+    pub(crate) fn schedules(&self) -> &BTreeMap<ScheduleId, Arc<BackupSchedule>> {
+        &self.schedules
+    }
+
+    /// The import of this id into this index.
+    #[must_use]
+    pub fn import(&self, index: IndexId, id: ImportId) -> Option<Arc<Import>> {
+        self.imports.get(&ImportKey { index, id }).cloned()
+    }
+
+    /// The imports into one index, newest first, ties by id.
+    #[must_use]
+    pub fn imports_of(&self, index: IndexId) -> Vec<Arc<Import>> {
+        let mut imports: Vec<_> =
+            self.imports.range(ImportKey::all_of(index)).map(|(_, row)| Arc::clone(row)).collect();
+        imports.sort_by_key(|import| (Reverse(import.created_at), import.id));
+        imports
+    }
+
+    /// Every import, by index and id.
+    pub fn imports(&self) -> impl Iterator<Item = &Arc<Import>> {
+        self.imports.values()
+    }
+
+    pub(crate) fn keys(&self) -> &BTreeMap<KeyId, Arc<ApiKey>> {
+        &self.keys
     }
 
     pub(crate) fn meta(&self) -> Option<Meta> {
@@ -183,6 +291,15 @@ impl Contents {
             Row::Port(name, port) => {
                 Arc::make_mut(&mut self.ports).insert(name, port);
             }
+            Row::Key(key) => {
+                Arc::make_mut(&mut self.keys).insert(key.id.clone(), key);
+            }
+            Row::Import(import) => {
+                Arc::make_mut(&mut self.imports).insert(ImportKey::of(&import), import);
+            }
+            Row::Schedule(schedule) => {
+                Arc::make_mut(&mut self.schedules).insert(schedule.id, schedule);
+            }
         }
     }
 
@@ -208,6 +325,15 @@ impl Contents {
             RowKey::Port(name) => {
                 Arc::make_mut(&mut self.ports).remove(name);
             }
+            RowKey::Key(id) => {
+                Arc::make_mut(&mut self.keys).remove(id);
+            }
+            RowKey::Import(key) => {
+                Arc::make_mut(&mut self.imports).remove(key);
+            }
+            RowKey::Schedule(id) => {
+                Arc::make_mut(&mut self.schedules).remove(id);
+            }
         }
     }
 
@@ -231,6 +357,11 @@ impl Contents {
                 return Err(format!("index {} is both live and deleted", index.id));
             }
         }
+        if let Some(orphan) =
+            self.schedules.values().find(|one| !self.indexes.contains_key(&one.index_id))
+        {
+            return Err(format!("schedule {} backs up no live index", orphan.id));
+        }
         let mut owners = BTreeMap::new();
         for (name, row) in &*self.ports {
             if let Some(other) = owners.insert(row.port, name) {
@@ -238,6 +369,12 @@ impl Contents {
             }
             if row.freed.is_none() && !self.by_name.contains_key(name) {
                 return Err(format!("port {} is in use by no index", row.port));
+            }
+        }
+        let mut collections = BTreeSet::new();
+        for name in self.backups.values().filter_map(|backup| backup.collection()) {
+            if !collections.insert(name) {
+                return Err(format!("two collections are named {name}"));
             }
         }
         for job in self.pending_jobs() {

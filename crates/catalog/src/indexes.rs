@@ -9,7 +9,7 @@ use lodgepole_types::{
 
 use crate::catalog::Transaction;
 use crate::rows::{PortRow, Row, RowKey};
-use crate::{Catalog, CatalogError, Contents, HiddenIndex, PortRange, ports};
+use crate::{Catalog, CatalogError, Contents, HiddenIndex, PortRange, collections, ports};
 
 /// An index to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ impl Catalog {
                 return Err(CatalogError::Misuse("the id of an index was used before"));
             }
             check_name_is_free(contents, &new.config.name)?;
-            add_index(contents, transaction, self.options().ports, new, None)
+            add_index(contents, transaction, self.options().ports, new, Source::Nothing)
         })
         .await
     }
@@ -75,13 +75,13 @@ impl Catalog {
         .await
     }
 
-    /// Deletes an index for the user: the name is free, the port belongs to the name, the backups
-    /// stay and say that their index is gone. The index itself becomes hidden, because its data
+    /// Deletes an index for the user: the name is free, the port belongs to the name, its schedules
+    /// go, the backups stay and say that their index is gone. The index itself becomes hidden, because its data
     /// stays until nothing needs it any more; [`Self::forget_hidden`] ends that.
     ///
     /// # Errors
-    /// `NotFound` for an unknown name; `Forbidden` while it is protected; `Unavailable` when the
-    /// store fails.
+    /// `NotFound` for an unknown name; `Forbidden` while it is protected; `FailedPrecondition`
+    /// while a collection of it is being made; `Unavailable` when the store fails.
     pub async fn delete_index(
         &self,
         name: &IndexName,
@@ -92,11 +92,18 @@ impl Catalog {
             if index.config.deletion_protection == DeletionProtection::Enabled {
                 return Err(CatalogError::DeletionProtected);
             }
+            let pending = collections::pending(contents, index.id);
+            if !pending.is_empty() {
+                return Err(CatalogError::PendingCollections(pending));
+            }
             let hidden = HiddenIndex { index: Index::clone(&index), deleted_at: now };
             transaction.remove(RowKey::Index(index.id));
             transaction.put(Row::Hidden(Arc::new(hidden)));
             let freed = Some(ports::next_freed(contents.ports()));
             transaction.put(Row::Port(name.clone(), PortRow { port: index.port, freed }));
+            for schedule in contents.schedules_of(index.id) {
+                transaction.remove(RowKey::Schedule(schedule.id));
+            }
             for backup in contents.backups_of(index.id) {
                 let mut backup = Arc::unwrap_or_clone(backup);
                 backup.source_index_deleted_at = Some(now);
@@ -152,22 +159,36 @@ impl Catalog {
     }
 }
 
+/// What an index is made from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Nothing,
+    Backup(BackupId),
+    Collection(IndexName),
+}
+
 /// Adds the rows of a new index to a transaction. The name has been checked.
 pub(crate) fn add_index(
     contents: &Contents,
     transaction: &mut Transaction,
     range: PortRange,
     new: NewIndex,
-    source_backup_id: Option<BackupId>,
+    source: Source,
 ) -> Result<Arc<Index>, CatalogError> {
     let name = &new.config.name;
     let port = take_port(contents, transaction, name, range, &BTreeSet::new())?;
+    let (source_backup_id, source_collection) = match source {
+        Source::Nothing => (None, None),
+        Source::Backup(id) => (Some(id), None),
+        Source::Collection(name) => (None, Some(name)),
+    };
     let index = Arc::new(Index {
         id: new.id,
         config: new.config,
         created_at: new.created_at,
         port,
         source_backup_id,
+        source_collection,
     });
     transaction.put(Row::Index(Arc::clone(&index)));
     Ok(index)

@@ -15,14 +15,18 @@
 
 mod backups;
 mod catalog;
+mod collections;
 mod contents;
 mod error;
+mod imports;
 mod indexes;
+mod keys;
 #[cfg(test)]
 mod model;
 mod ports;
 mod restore_jobs;
 mod rows;
+mod schedules;
 #[cfg(test)]
 mod testing;
 
@@ -30,7 +34,10 @@ pub use backups::{BackupCut, NewBackup};
 pub use catalog::{Catalog, CatalogOptions};
 pub use contents::Contents;
 pub use error::CatalogError;
+pub use imports::{ImportEnd, NewImport};
 pub use indexes::NewIndex;
+pub use keys::{ApiKey, KeyId, KeyState, NewKey, Role};
 pub use ports::PortRange;
 pub use restore_jobs::NewRestoreJob;
 pub use rows::HiddenIndex;
+pub use schedules::{NewSchedule, ScheduleChange};

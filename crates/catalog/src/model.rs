@@ -5,12 +5,13 @@
 use std::collections::BTreeSet;
 
 use lodgepole_types::{
-    BackupStatus, Classify, DeletionProtection, ErrorKind, IndexConfig, RestoreStatus,
+    BackupStatus, Classify, DeletionProtection, ErrorKind, IndexConfig, IndexName, RestoreStatus,
 };
 use proptest::prelude::*;
 
 use crate::testing::{
-    at, backup_id, cut, index_id, job_id, memory, name, new_backup, new_index, new_job, options,
+    at, backup_id, cut, index_id, job_id, memory, name, new_backup, new_collection, new_index,
+    new_job, options,
 };
 use crate::{Catalog, CatalogError, Contents};
 
@@ -26,6 +27,8 @@ enum Step {
     Move(usize),
     Forget(usize),
     Backup(usize),
+    Collection(usize, usize),
+    DeleteCollection(usize),
     CompleteBackup(usize),
     FailBackup(usize),
     DeleteBackup(usize),
@@ -45,6 +48,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => name.clone().prop_map(Step::Move),
         2 => choice.clone().prop_map(Step::Forget),
         4 => name.clone().prop_map(Step::Backup),
+        3 => (name.clone(), name.clone()).prop_map(|(n, c)| Step::Collection(n, c)),
+        2 => name.clone().prop_map(Step::DeleteCollection),
         4 => choice.clone().prop_map(Step::CompleteBackup),
         1 => choice.clone().prop_map(Step::FailBackup),
         2 => choice.clone().prop_map(Step::DeleteBackup),
@@ -61,7 +66,15 @@ struct ModelIndex {
     name: usize,
     port: u16,
     protected: bool,
-    from: Option<u128>,
+    from: From,
+}
+
+/// What an index was made from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum From {
+    Nothing,
+    Backup(u128),
+    Collection(usize),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +83,8 @@ struct ModelBackup {
     source: u128,
     status: BackupStatus,
     orphaned: bool,
+    /// The name of the collection whose content it is.
+    collection: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -129,7 +144,7 @@ impl Model {
             return Err(ErrorKind::AlreadyExists);
         }
         let port = self.port(name, None)?;
-        self.live.push(ModelIndex { id, name, port, protected: false, from: None });
+        self.live.push(ModelIndex { id, name, port, protected: false, from: From::Nothing });
         Ok(())
     }
 
@@ -141,6 +156,14 @@ impl Model {
         let index = self.live(name)?.clone();
         if index.protected {
             return Err(ErrorKind::Forbidden);
+        }
+        let pending = |backup: &ModelBackup| {
+            backup.source == index.id
+                && backup.collection.is_some()
+                && backup.status == BackupStatus::Initializing
+        };
+        if self.backups.iter().any(pending) {
+            return Err(ErrorKind::FailedPrecondition);
         }
         self.live.retain(|other| other.id != index.id);
         self.hidden.push(index.id);
@@ -175,7 +198,24 @@ impl Model {
             return Err(ErrorKind::Conflict);
         }
         backup.status = status;
+        if status == BackupStatus::Failed && backup.collection.is_some() {
+            self.backups.retain(|backup| backup.id != id);
+        }
         Ok(())
+    }
+
+    fn collection(&mut self, new: ModelBackup) -> Outcome {
+        if self.backups.iter().any(|backup| backup.collection == new.collection) {
+            return Err(ErrorKind::AlreadyExists);
+        }
+        self.backups.push(new);
+        Ok(())
+    }
+
+    fn delete_collection(&mut self, name: usize) -> Outcome {
+        let found = self.backups.iter().find(|backup| backup.collection == Some(name));
+        let id = found.ok_or(ErrorKind::NotFound)?.id;
+        self.take_out(id)
     }
 
     fn ready(&self, id: u128) -> Outcome {
@@ -187,6 +227,14 @@ impl Model {
     }
 
     fn delete_backup(&mut self, id: u128) -> Outcome {
+        let of_collection = |backup: &ModelBackup| backup.id == id && backup.collection.is_some();
+        if self.backups.iter().any(of_collection) {
+            return Err(ErrorKind::NotFound);
+        }
+        self.take_out(id)
+    }
+
+    fn take_out(&mut self, id: u128) -> Outcome {
         let backup = self.backups.iter().find(|backup| backup.id == id);
         let being_made = backup.ok_or(ErrorKind::NotFound)?.status == BackupStatus::Initializing;
         let read = |job: &ModelJob| job.backup == id && job.status == RestoreStatus::Pending;
@@ -215,11 +263,20 @@ impl Model {
         if status == RestoreStatus::Completed {
             let port = self.port(job.name, None)?;
             let (id, name) = (job.target, job.name);
-            let from = Some(job.backup);
+            let from = self.collection_of(&job).map_or(From::Backup(job.backup), From::Collection);
             self.live.push(ModelIndex { id, name, port, protected: false, from });
         }
         self.jobs[at].status = status;
+        if self.collection_of(&job).is_some() {
+            self.jobs.remove(at);
+        }
         Ok(())
+    }
+
+    /// The collection that a pending job reads.
+    fn collection_of(&self, job: &ModelJob) -> Option<usize> {
+        let source = self.backups.iter().find(|backup| backup.id == job.backup);
+        source.and_then(|backup| backup.collection)
     }
 
     fn assert_same(&self, contents: &Contents) {
@@ -231,10 +288,15 @@ impl Model {
             .iter()
             .map(|index| ModelIndex {
                 id: index.id.as_uuid().as_u128(),
-                name: NAMES.iter().position(|n| *n == index.config.name.as_str()).unwrap(),
+                name: place(&index.config.name),
                 port: index.port,
                 protected: index.config.deletion_protection == DeletionProtection::Enabled,
-                from: index.source_backup_id.map(|id| id.as_uuid().as_u128()),
+                from: match (&index.source_backup_id, &index.source_collection) {
+                    (None, None) => From::Nothing,
+                    (Some(id), None) => From::Backup(id.as_uuid().as_u128()),
+                    (None, Some(name)) => From::Collection(place(name)),
+                    (Some(_), Some(_)) => panic!("made from two things"),
+                },
             })
             .collect();
         assert_eq!(found, live);
@@ -256,9 +318,16 @@ impl Model {
                 source: backup.source_index_id.as_uuid().as_u128(),
                 status: backup.status,
                 orphaned: backup.source_index_deleted_at.is_some(),
+                collection: backup.collection().map(place),
             })
             .collect();
         assert_eq!(backups, self.backups);
+        let users = self.backups.iter().filter(|backup| backup.collection.is_none()).count();
+        assert_eq!(contents.listed_backups().len(), users);
+        let shown = self.jobs.iter().filter(|job| {
+            job.status != RestoreStatus::Pending || self.collection_of(job).is_none()
+        });
+        assert_eq!(contents.listed_restore_jobs().len(), shown.count());
         let jobs: Vec<_> = contents
             .restore_jobs()
             .iter()
@@ -267,12 +336,17 @@ impl Model {
                 id: job.id.as_uuid().as_u128(),
                 backup: job.backup_id.as_uuid().as_u128(),
                 target: job.target_index_id.as_uuid().as_u128(),
-                name: NAMES.iter().position(|n| *n == job.target_index_name.as_str()).unwrap(),
+                name: place(&job.target_index_name),
                 status: job.status,
             })
             .collect();
         assert_eq!(jobs, self.jobs);
     }
+}
+
+/// The place of a name in [`NAMES`].
+fn place(name: &IndexName) -> usize {
+    NAMES.iter().position(|known| *known == name.as_str()).unwrap()
 }
 
 /// The `n`th of `ids` in turn; an id that nothing has when there is none.
@@ -324,8 +398,21 @@ async fn run(step: &Step, model: &mut Model, catalog: &Catalog) -> (Outcome, Out
         Step::Backup(n) => {
             let Ok(source) = model.live(n).map(|index| index.id) else { return (Ok(()), Ok(())) };
             let (id, status) = (model.fresh(), BackupStatus::Initializing);
-            model.backups.push(ModelBackup { id, source, status, orphaned: false });
+            let backup = ModelBackup { id, source, status, orphaned: false, collection: None };
+            model.backups.push(backup);
             (Ok(()), outcome(catalog.insert_backup(new_backup(id, source)).await))
+        }
+        Step::Collection(n, c) => {
+            let Ok(source) = model.live(n).map(|index| index.id) else { return (Ok(()), Ok(())) };
+            let (id, status) = (model.fresh(), BackupStatus::Initializing);
+            let done = catalog.insert_backup(new_collection(id, source, NAMES[c])).await;
+            let collection = Some(c);
+            let new = ModelBackup { id, source, status, orphaned: false, collection };
+            (model.collection(new), outcome(done))
+        }
+        Step::DeleteCollection(c) => {
+            let done = catalog.delete_collection(&name(NAMES[c])).await;
+            (model.delete_collection(c), outcome(done))
         }
         Step::CompleteBackup(n) => {
             let id = backup(model, n);
@@ -341,21 +428,8 @@ async fn run(step: &Step, model: &mut Model, catalog: &Catalog) -> (Outcome, Out
             let id = backup(model, n);
             (model.delete_backup(id), outcome(catalog.delete_backup(backup_id(id)).await))
         }
-        Step::Restore(n, target_name) => {
-            let (id, target, from) = (model.fresh(), model.fresh(), backup(model, n));
-            let done = catalog.begin_restore(new_job(id, from, target, NAMES[target_name])).await;
-            let status = RestoreStatus::Pending;
-            let job = ModelJob { id, backup: from, target, name: target_name, status };
-            (model.restore(job), outcome(done))
-        }
-        Step::CompleteRestore(n) => {
-            let id = job(model, n);
-            let found = model.jobs.iter().find(|job| job.id == id);
-            let (target, text) = found.map_or((0, "a"), |job| (job.target, NAMES[job.name]));
-            let index = new_index(target, text);
-            let done = catalog.complete_restore(job_id(id), index, at(2)).await;
-            (model.end_restore(id, RestoreStatus::Completed), outcome(done))
-        }
+        Step::Restore(n, target_name) => restore(model, catalog, n, target_name).await,
+        Step::CompleteRestore(n) => complete_restore(model, catalog, n).await,
         Step::FailRestore(n) => {
             let id = job(model, n);
             let done = catalog.fail_restore(job_id(id), at(2)).await;
@@ -363,6 +437,27 @@ async fn run(step: &Step, model: &mut Model, catalog: &Catalog) -> (Outcome, Out
         }
         Step::Crash => (Ok(()), Ok(())),
     }
+}
+
+async fn restore(
+    model: &mut Model,
+    catalog: &Catalog,
+    n: usize,
+    name: usize,
+) -> (Outcome, Outcome) {
+    let from = pick(model.backups.iter().map(|backup| backup.id), n);
+    let (id, target) = (model.fresh(), model.fresh());
+    let done = catalog.begin_restore(new_job(id, from, target, NAMES[name])).await;
+    let job = ModelJob { id, backup: from, target, name, status: RestoreStatus::Pending };
+    (model.restore(job), outcome(done))
+}
+
+async fn complete_restore(model: &mut Model, catalog: &Catalog, n: usize) -> (Outcome, Outcome) {
+    let id = pick(model.jobs.iter().map(|job| job.id), n);
+    let found = model.jobs.iter().find(|job| job.id == id);
+    let (target, text) = found.map_or((0, "a"), |job| (job.target, NAMES[job.name]));
+    let done = catalog.complete_restore(job_id(id), new_index(target, text), at(2)).await;
+    (model.end_restore(id, RestoreStatus::Completed), outcome(done))
 }
 
 async fn compare(steps: &[Step]) {

@@ -12,7 +12,7 @@ use lodgepole_types::{
 };
 
 use crate::catalog::Transaction;
-use crate::indexes::{add_index, check_name_is_free};
+use crate::indexes::{Source, add_index, check_name_is_free};
 use crate::rows::{Row, RowKey};
 use crate::{Catalog, CatalogError, Contents, NewIndex};
 
@@ -42,7 +42,10 @@ impl Catalog {
             let id = new.backup_id;
             let backup = contents.backup(id).ok_or(CatalogError::BackupNotFound(id))?;
             if backup.status != BackupStatus::Ready {
-                return Err(CatalogError::BackupNotReady(id));
+                return Err(match backup.collection() {
+                    Some(name) => CatalogError::CollectionNotReady(name.clone()),
+                    None => CatalogError::BackupNotReady(id),
+                });
             }
             check_name_is_free(contents, &new.target_index_name)?;
             if contents.owns(new.target_index_id) || contents.restore_job(new.id).is_some() {
@@ -80,7 +83,12 @@ impl Catalog {
             if index.id != job.target_index_id || index.config.name != job.target_index_name {
                 return Err(CatalogError::Misuse("a restore job that ends with another index"));
             }
-            let source = Some(job.backup_id);
+            let collection =
+                contents.backup(job.backup_id).and_then(|backup| backup.collection().cloned());
+            let source = match collection {
+                Some(name) => Source::Collection(name),
+                None => Source::Backup(job.backup_id),
+            };
             let index = add_index(contents, transaction, self.options().ports, index, source)?;
             let job = self.end(contents, transaction, job, (RestoreStatus::Completed, now));
             Ok((index, job))
@@ -106,7 +114,8 @@ impl Catalog {
         .await
     }
 
-    /// Ends a job, and forgets the oldest ended ones above the limit, never this one.
+    /// Ends a job, and forgets the oldest ended ones above the limit, never this one. A job that
+    /// reads a collection is forgotten at once: nobody was told of it.
     fn end(
         &self,
         contents: &Contents,
@@ -121,10 +130,15 @@ impl Catalog {
         for (_, oldest) in ended.into_iter().take(excess) {
             transaction.remove(RowKey::RestoreJob(oldest));
         }
+        let of_collection = contents.reads_collection(&job);
         job.status = status;
         job.completed_at = Some(now);
         let job = Arc::new(job);
-        transaction.put(Row::RestoreJob(Arc::clone(&job)));
+        if of_collection {
+            transaction.remove(RowKey::RestoreJob(job.id));
+        } else {
+            transaction.put(Row::RestoreJob(Arc::clone(&job)));
+        }
         job
     }
 }

@@ -9,17 +9,20 @@
 use std::sync::Arc;
 
 use lodgepole_types::{
-    Backup, BackupId, Index, IndexId, IndexName, RestoreJob, RestoreJobId, Timestamp,
+    Backup, BackupId, BackupSchedule, Import, Index, IndexId, IndexName, RestoreJob, RestoreJobId,
+    ScheduleId, Timestamp,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::CatalogError;
+use crate::imports::ImportKey;
+use crate::keys::{ApiKey, KeyId};
 
 /// The version of the set of kinds of row, in the row `meta`.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 /// The version of the form of every row.
-pub(crate) const ROW_VERSION: u32 = 1;
+pub(crate) const ROW_VERSION: u32 = 2;
 
 /// An index that was deleted, while its data is still there: backups or clones may need it, or the
 /// reaper has not come by yet.
@@ -60,6 +63,9 @@ pub(crate) enum Row {
     Backup(Arc<Backup>),
     RestoreJob(Arc<RestoreJob>),
     Port(IndexName, PortRow),
+    Key(Arc<ApiKey>),
+    Import(Arc<Import>),
+    Schedule(Arc<BackupSchedule>),
 }
 
 /// What a row is stored under.
@@ -71,6 +77,9 @@ pub(crate) enum RowKey {
     Backup(BackupId),
     RestoreJob(RestoreJobId),
     Port(IndexName),
+    Key(KeyId),
+    Import(ImportKey),
+    Schedule(ScheduleId),
 }
 
 #[derive(Deserialize)]
@@ -94,6 +103,9 @@ impl RowKey {
             Self::Backup(id) => format!("backup/{id}"),
             Self::RestoreJob(id) => format!("restore_job/{id}"),
             Self::Port(name) => format!("port/{name}"),
+            Self::Key(id) => format!("key/{id}"),
+            Self::Import(key) => format!("import/{key}"),
+            Self::Schedule(id) => format!("schedule/{id}"),
         };
         text.into_bytes()
     }
@@ -110,6 +122,9 @@ impl RowKey {
             "backup" => Self::Backup(BackupId::parse(id)?),
             "restore_job" => Self::RestoreJob(RestoreJobId::parse(id)?),
             "port" => Self::Port(IndexName::parse(id).ok()?),
+            "key" => Self::Key(KeyId::parse(id)?),
+            "import" => Self::Import(ImportKey::parse(id)?),
+            "schedule" => Self::Schedule(ScheduleId::parse(id)?),
             _ => return None,
         };
         // One row has one key: other spellings of an id would make two.
@@ -127,6 +142,9 @@ impl Row {
             Self::Backup(backup) => RowKey::Backup(backup.id),
             Self::RestoreJob(job) => RowKey::RestoreJob(job.id),
             Self::Port(name, _) => RowKey::Port(name.clone()),
+            Self::Key(key) => RowKey::Key(key.id.clone()),
+            Self::Import(import) => RowKey::Import(ImportKey::of(import)),
+            Self::Schedule(schedule) => RowKey::Schedule(schedule.id),
         }
     }
 
@@ -139,6 +157,9 @@ impl Row {
             Self::Backup(backup) => to_json(&**backup),
             Self::RestoreJob(job) => to_json(&**job),
             Self::Port(_, port) => to_json(port),
+            Self::Key(key) => to_json(&**key),
+            Self::Import(import) => to_json(&**import),
+            Self::Schedule(schedule) => to_json(&**schedule),
         }
     }
 
@@ -157,6 +178,9 @@ impl Row {
             RowKey::Backup(_) => Self::Backup(Arc::new(from_json(key, value)?)),
             RowKey::RestoreJob(_) => Self::RestoreJob(Arc::new(from_json(key, value)?)),
             RowKey::Port(name) => Self::Port(name.clone(), from_json(key, value)?),
+            RowKey::Key(_) => Self::Key(Arc::new(from_json(key, value)?)),
+            RowKey::Import(_) => Self::Import(Arc::new(from_json(key, value)?)),
+            RowKey::Schedule(_) => Self::Schedule(Arc::new(from_json(key, value)?)),
         };
         if row.key() != decoded {
             return Err(damaged(key, "it holds the row of another key"));

@@ -8,8 +8,8 @@ use lodgepole_storage::object_store::ObjectStore;
 use lodgepole_storage::object_store::memory::InMemory;
 use lodgepole_storage::{Storage, StorageOptions, SystemClock};
 use lodgepole_types::{
-    BackupId, DeletionProtection, DenseField, Deployment, IndexConfig, IndexId, IndexName, Lsn,
-    Metric, ReadCapacity, RestoreJobId, SeededRng, Tags, Timestamp,
+    BackupId, BackupPurpose, DeletionProtection, DenseField, Deployment, IndexConfig, IndexId,
+    IndexName, Lsn, Metric, ReadCapacity, RestoreJobId, SeededRng, Tags, Timestamp,
 };
 use uuid::Uuid;
 
@@ -75,7 +75,7 @@ pub(crate) fn job_id(n: u128) -> RestoreJobId {
 pub(crate) fn config(text: &str) -> IndexConfig {
     IndexConfig {
         name: name(text),
-        dense: DenseField { dimension: 4, metric: Metric::Cosine },
+        dense: Some(DenseField { dimension: 4, metric: Metric::Cosine }),
         deployment: Deployment::Serverless {
             cloud: "aws".to_owned(),
             region: "us-east-1".to_owned(),
@@ -84,6 +84,8 @@ pub(crate) fn config(text: &str) -> IndexConfig {
         deletion_protection: DeletionProtection::Disabled,
         tags: Tags::default(),
         metadata_schema: None,
+        embed: None,
+        cmek_id: None,
     }
 }
 
@@ -100,7 +102,14 @@ pub(crate) fn new_backup(n: u128, source: u128) -> NewBackup {
         name: None,
         description: None,
         created_at: moment(n),
+        purpose: BackupPurpose::User,
+        expires_at: None,
     }
+}
+
+/// The content of a collection named `text`: a backup with the id `n`, as [`new_backup`].
+pub(crate) fn new_collection(n: u128, source: u128, text: &str) -> NewBackup {
+    NewBackup { purpose: BackupPurpose::Collection(name(text)), ..new_backup(n, source) }
 }
 
 /// What a checkpoint holds: everything is derived from `n`.

@@ -4,6 +4,7 @@
 //! and removes, and prints a table; with `--write FILE` the table replaces the block of that name
 //! in a Markdown page. Figures without a command that repeats them are not published.
 
+mod api;
 mod backup;
 mod machine;
 mod page;
@@ -11,19 +12,23 @@ mod rig;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 /// Describes the subcommand.
 pub(crate) fn command() -> Command {
-    let sizes = Arg::new("sizes")
-        .long("sizes")
-        .value_name("N,N,..")
-        .default_value("1000,10000,100000,1000000")
-        .value_delimiter(',')
-        .value_parser(value_parser!(usize))
-        .help("Records of the index, one table row for each");
+    Command::new("bench")
+        .about("Measure this machine")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(api_command())
+        .subcommand(backup_command())
+}
+
+/// Flags that all benchmarks have.
+fn common_flags() -> [Arg; 2] {
     let folder = Arg::new("dir")
         .long("dir")
         .value_name("DIR")
@@ -34,7 +39,58 @@ pub(crate) fn command() -> Command {
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .help("Markdown page whose block gets the results");
-    let backup = Command::new("backup")
+    [folder, write]
+}
+
+fn api_command() -> Command {
+    let connections = Arg::new("connections")
+        .long("connections")
+        .value_name("N,N,..")
+        .default_value("1,16,128")
+        .value_delimiter(',')
+        .value_parser(value_parser!(usize))
+        .help("Connections at once, one table row for each");
+    let seconds = Arg::new("seconds")
+        .long("seconds")
+        .value_name("N")
+        .default_value("2")
+        .value_parser(value_parser!(u64).range(1..))
+        .help("Length of one measurement");
+    let rounds = Arg::new("rounds")
+        .long("rounds")
+        .value_name("N")
+        .default_value("7")
+        .value_parser(value_parser!(usize))
+        .help("Measurements of each case; the median is shown");
+    let only = Arg::new("only")
+        .long("only")
+        .value_name("KIND,..")
+        .value_delimiter(',')
+        .value_parser(api::Kind::ALL.map(api::Kind::name))
+        .help("Kinds of request [default: all]");
+    Command::new("api")
+        .about("Requests a second and their cost, over REST and gRPC")
+        .long_about(
+            "Starts the server as a process of its own with default settings, and sends it small \
+             requests over kept connections from one thread: upserts of one record with 8 \
+             dimensions, and queries for the nearest of 100 records. Shows requests a second, \
+             their time, and the processor time that the server spent on each. The whole table \
+             takes about three minutes. The number of the server's process is shown, for a \
+             profiler.",
+        )
+        .args([connections, seconds, rounds, only])
+        .args(common_flags())
+}
+
+fn backup_command() -> Command {
+    let sizes = Arg::new("sizes")
+        .long("sizes")
+        .value_name("N,N,..")
+        .default_value("1000,10000,100000,1000000")
+        .value_delimiter(',')
+        .value_parser(value_parser!(usize))
+        .help("Records of the index, one table row for each");
+    Command::new("backup")
         .about("Times of backup and of an index from a backup, by size of the index")
         .long_about(
             "Measures, on indexes of 384 dimensions: create backup; from the create-index call \
@@ -43,12 +99,8 @@ pub(crate) fn command() -> Command {
              load, and after 5,000 single upserts. Medians of 20 runs, of 5 from a million records \
              on. The whole table takes about ten minutes and 10 GB of disk.",
         )
-        .args([sizes, folder, write]);
-    Command::new("bench")
-        .about("Measure this machine")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(backup)
+        .arg(sizes)
+        .args(common_flags())
 }
 
 /// Runs a benchmark.
@@ -56,9 +108,37 @@ pub(crate) fn command() -> Command {
 /// # Errors
 /// When the folder cannot be used, or an answer is wrong: wrong answers are not timed.
 pub(crate) fn run(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let Some(("backup", arguments)) = arguments.subcommand() else {
+    let Some((name, arguments)) = arguments.subcommand() else {
         return Ok(ExitCode::from(2));
     };
+    let table = match name {
+        "api" => run_api(arguments),
+        _ => run_backup(arguments),
+    }?;
+    let text = format!("{}\n\n{table}", machine::describe());
+    crate::output::say(&text);
+    if let Some(path) = arguments.get_one::<PathBuf>("write") {
+        page::replace(path, name, &text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_api(arguments: &ArgMatches) -> anyhow::Result<String> {
+    let only = arguments.get_many::<String>("only").unwrap_or_default();
+    let plan = api::Plan {
+        parent: arguments.get_one("dir").cloned(),
+        connections: arguments.get_many("connections").context("none")?.copied().collect(),
+        duration: Duration::from_secs(*arguments.get_one("seconds").context("no duration")?),
+        rounds: *arguments.get_one("rounds").context("no rounds")?,
+        only: only.cloned().collect(),
+    };
+    // One thread: more would take the processors that the server needs.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("the load cannot be started")?;
+    runtime.block_on(api::run(&plan))
+}
+
+fn run_backup(arguments: &ArgMatches) -> anyhow::Result<String> {
     let sizes: Vec<usize> = arguments.get_many("sizes").context("no sizes")?.copied().collect();
     let folder = arguments.get_one::<PathBuf>("dir").cloned();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -67,10 +147,5 @@ pub(crate) fn run(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
         .context("the threads of the benchmark cannot be started")?;
     let table = runtime.block_on(backup::run(&sizes, folder.as_deref()))?;
     runtime.shutdown_background();
-    let text = format!("{}\n\n{table}", machine::describe());
-    crate::output::say(&text);
-    if let Some(path) = arguments.get_one::<PathBuf>("write") {
-        page::replace(path, "backup", &text)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(table)
 }

@@ -10,14 +10,19 @@ use std::process::ExitCode;
 use clap::Command;
 
 mod bench;
+mod cert;
 mod config;
+mod keys;
 mod output;
 mod serve;
+mod settings;
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
     let outcome = match matches.subcommand() {
         Some(("serve", arguments)) => serve::run(arguments),
+        Some(("keys", arguments)) => keys::run(arguments),
+        Some(("cert", arguments)) => cert::run(arguments),
         Some(("bench", arguments)) => bench::run(arguments),
         Some(("config", arguments)) => config::run(arguments),
         // clap has refused everything else already.
@@ -36,6 +41,8 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(serve::command())
+        .subcommand(keys::command())
+        .subcommand(cert::command())
         .subcommand(config::command())
         .subcommand(bench::command())
 }

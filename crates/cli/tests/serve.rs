@@ -110,8 +110,11 @@ mod process {
             (["--config", "/no/such/file"], "/no/such/file"),
         ] {
             let mut command = vec!["serve", "--log-level", "error"];
+            let elsewhere = folder.path().join("other").display().to_string();
             if arguments[0] == "--data-dir" {
                 command.extend(["--listen", "127.0.0.1:0"]);
+            } else {
+                command.extend(["--data-dir", &elsewhere]);
             }
             command.extend(arguments);
             let output = run(&command);
@@ -130,6 +133,78 @@ mod process {
         let written: toml::Table = text.parse().unwrap();
         assert_eq!(written.len(), lodgepole_server::KEYS.len());
         assert_eq!(written["listen"].as_str(), Some("127.0.0.1:5080"));
+    }
+
+    fn keys(data_dir: &Path, arguments: &[&str]) -> (bool, String) {
+        let output = program()
+            .arg("keys")
+            .args(arguments)
+            .env("LODGEPOLE_DATA_DIR", data_dir)
+            .output()
+            .unwrap();
+        let text = if output.status.success() { output.stdout } else { output.stderr };
+        (output.status.success(), String::from_utf8(text).unwrap().trim().to_owned())
+    }
+
+    fn status_with(address: SocketAddr, key: &str) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = format!(
+            "GET /indexes HTTP/1.1\r\nHost: x\r\nApi-Key: {key}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        reply.split(' ').nth(1).unwrap().to_owned()
+    }
+
+    #[test]
+    fn keys_are_made_and_revoked_with_and_without_a_running_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let (made, before) = keys(folder.path(), &["create", "--name", "before"]);
+        assert!(made && before.starts_with("pckey_") && !before.contains('\n'), "{before}");
+        let (mut serving, line) = serve(folder.path(), &[]);
+        let to = address(&line);
+        assert_eq!(status_with(to, "any"), "401");
+        assert_eq!(status_with(to, &before), "200");
+        let (made, during) = keys(folder.path(), &["create", "--role", "dataplaneviewer"]);
+        assert!(made, "{during}");
+        assert_eq!(status_with(to, &during), "403");
+        let (listed, list) = keys(folder.path(), &["list"]);
+        assert!(listed && list.lines().count() == 2 && list.contains("DataPlaneViewer"), "{list}");
+        assert!(keys(folder.path(), &["revoke", "before"]).0);
+        assert_eq!(status_with(to, &before), "401");
+        let (revoked, why) = keys(folder.path(), &["revoke", "before"]);
+        assert!(!revoked && why.contains("before"), "{why}");
+        assert_eq!(signal(&mut serving, "-TERM"), Some(0));
+        let (_, list) = keys(folder.path(), &["list"]);
+        assert_eq!(list.lines().count(), 1);
+        let (_, list) = keys(folder.path(), &["list", "--all"]);
+        assert!(list.lines().count() == 2 && list.contains("revoked 2"), "{list}");
+    }
+
+    #[test]
+    fn a_certificate_is_issued_for_files_that_the_server_can_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("certs");
+        let output = program()
+            .args(["cert", "--for", "api.pinecone.io", "--for", "localhost", "--out"])
+            .arg(&out)
+            .env("LODGEPOLE_DATA_DIR", folder.path().join("data"))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("tls/ca.pem"), "{text}");
+        let path = |name: &str| out.join(name).display().to_string();
+        let (certificate, key) = (path("api.pinecone.io.pem"), path("api.pinecone.io.key"));
+        let more =
+            [("LODGEPOLE_TLS_CERT", certificate.as_str()), ("LODGEPOLE_TLS_KEY", key.as_str())];
+        let (mut serving, line) = serve(&folder.path().join("data"), &more);
+        assert!(line.contains("control plane https://127.0.0.1:"), "{line}");
+        let hangup = Command::new("kill").args(["-HUP", &serving.0.id().to_string()]).status();
+        assert!(hangup.unwrap().success());
+        let to = line.split("https://").nth(1).unwrap().split(',').next().unwrap();
+        assert!(get(to.parse().unwrap(), "/health/ready").starts_with("HTTP/1.1 200"));
+        assert_eq!(signal(&mut serving, "-TERM"), Some(0));
     }
 
     #[test]

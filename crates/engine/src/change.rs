@@ -1,43 +1,175 @@
 //! What a write asks for, and what it does to the search structures once it is durable.
 
+use bytes::Bytes;
 use lodgepole_storage::local::Need;
-use lodgepole_types::{Lsn, NamespaceName, Record, RecordId};
+use lodgepole_types::{Lsn, MetadataPatch, NamespaceName, Record, RecordId, SparseVector};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
-use crate::WriteError;
+use crate::matching::Matching;
 use crate::rows::{DocId, Place};
+use crate::staging::Duplicate;
+use crate::{Alias, NamespaceInfo, WriteError};
+
+/// Room counted for a record beside its values.
+const RECORD_OVERHEAD_BYTES: usize = 64;
 
 /// One request, which is applied whole or not at all.
 #[derive(Debug)]
 pub(crate) enum Change {
+    /// Of the records of a namespace.
+    Records(NamespaceName, RecordChange),
+    /// Of a namespace itself.
+    Namespace(NamespaceName, NamespaceChange),
+    /// Of the alias of this name.
+    Alias(String, AliasChange),
+    /// Of what this job stages.
+    Staging(Uuid, StagingChange),
+}
+
+/// A change of the records of a namespace.
+#[derive(Debug)]
+pub(crate) enum RecordChange {
     /// Stores records, replacing those of the same id. Of two with one id the last one counts.
     Upsert(Vec<Record>),
+    /// Changes parts of one record; an unknown id is fine.
+    Update(Box<Update>),
     /// Removes records; unknown ids are fine.
     Delete(Vec<RecordId>),
     /// Empties the namespace.
     DeleteAll,
+    /// Changes or removes what a filter matches.
+    Matching(Box<Matching>),
+}
+
+/// A change of a namespace itself.
+#[derive(Debug)]
+pub(crate) enum NamespaceChange {
+    /// Makes it, with this schema.
+    Create(Option<Bytes>),
+    /// Removes its name and its records.
+    Delete,
+}
+
+/// A change of an alias.
+#[derive(Debug)]
+pub(crate) enum AliasChange {
+    /// Makes it, for this namespace.
+    Create(NamespaceName),
+    /// Lets it stand for this namespace.
+    Repoint(NamespaceName),
+    /// Removes it.
+    Delete,
+}
+
+/// A change of what a job stages.
+#[derive(Debug)]
+pub(crate) enum StagingChange {
+    /// A namespace is going to be staged.
+    Begin(NamespaceName),
+    /// More records, and what the job notes about itself.
+    Write {
+        namespace: NamespaceName,
+        records: Vec<Record>,
+        progress: Vec<u8>,
+        on_duplicate: Duplicate,
+    },
+    /// All of its namespaces become visible.
+    Commit,
+    /// All of it goes.
+    Abort,
+}
+
+/// Which parts of a record to change; the rest is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    /// The record.
+    pub id: RecordId,
+    /// Its new dense values.
+    pub values: Option<Vec<f32>>,
+    /// Its new sparse values.
+    pub sparse: Option<SparseVector>,
+    /// What changes in its metadata.
+    pub metadata: Option<MetadataPatch>,
 }
 
 impl Change {
     /// What it needs room for, and about how many bytes. Deleting must work on a full disk.
     pub(crate) fn room(&self) -> (Need, u64) {
+        let growth = |bytes: usize| (Need::Growth, bytes as u64);
         match self {
-            Self::Upsert(records) => {
-                let bytes: usize = records.iter().map(|record| 64 + 4 * record.values.len()).sum();
-                (Need::Growth, bytes as u64)
+            Self::Records(_, change) => match change {
+                RecordChange::Upsert(records) => growth(room_of(records)),
+                RecordChange::Update(update) => {
+                    let values = update.values.as_ref().map_or(0, Vec::len);
+                    growth(RECORD_OVERHEAD_BYTES + 4 * values)
+                }
+                RecordChange::Delete(ids) => {
+                    (Need::Upkeep, (RECORD_OVERHEAD_BYTES * ids.len()) as u64)
+                }
+                RecordChange::DeleteAll => (Need::Upkeep, 0),
+                RecordChange::Matching(matching) => matching.room(),
+            },
+            Self::Namespace(_, NamespaceChange::Create(_))
+            | Self::Alias(_, AliasChange::Create(_) | AliasChange::Repoint(_))
+            | Self::Staging(_, StagingChange::Begin(_)) => growth(RECORD_OVERHEAD_BYTES),
+            Self::Staging(_, StagingChange::Write { records, progress, .. }) => {
+                growth(room_of(records) + progress.len())
             }
-            Self::Delete(ids) => (Need::Upkeep, 64 * ids.len() as u64),
-            Self::DeleteAll => (Need::Upkeep, 0),
+            Self::Namespace(_, NamespaceChange::Delete)
+            | Self::Alias(_, AliasChange::Delete)
+            | Self::Staging(_, StagingChange::Commit | StagingChange::Abort) => (Need::Upkeep, 0),
         }
     }
+
+    /// Whether it may leave rows that nothing refers to.
+    pub(crate) fn may_leave_dead_rows(&self) -> bool {
+        match self {
+            Self::Records(_, change) => matches!(change, RecordChange::DeleteAll),
+            Self::Namespace(_, change) => matches!(change, NamespaceChange::Delete),
+            Self::Alias(..) => false,
+            Self::Staging(_, change) => {
+                matches!(change, StagingChange::Commit | StagingChange::Abort)
+            }
+        }
+    }
+}
+
+fn room_of(records: &[Record]) -> usize {
+    let sparse = |record: &Record| record.sparse.as_ref().map_or(0, |sparse| sparse.values.len());
+    records
+        .iter()
+        .map(|record| RECORD_OVERHEAD_BYTES + 4 * record.values.len() + 8 * sparse(record))
+        .sum()
 }
 
 /// A request in the queue of its shard.
 #[derive(Debug)]
 pub(crate) struct WriteRequest {
-    pub(crate) namespace: NamespaceName,
     pub(crate) change: Change,
-    pub(crate) reply: oneshot::Sender<Result<Lsn, WriteError>>,
+    pub(crate) reply: oneshot::Sender<Result<Done, WriteError>>,
+}
+
+/// A durable write.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) lsn: Lsn,
+    pub(crate) outcome: Outcome,
+}
+
+/// What a write has to say beside its Lsn.
+#[derive(Debug, Default)]
+pub(crate) enum Outcome {
+    #[default]
+    Nothing,
+    /// So many records matched.
+    Matched(u64),
+    /// The namespace that was made.
+    Namespace(NamespaceInfo),
+    /// The alias as it is, or was before it was removed.
+    Alias(Alias),
+    /// Records staged, and records left out because their ids were there.
+    Staged { added: u64, skipped: u64 },
 }
 
 /// What a durable write did, for the rows that are held in memory for search.
@@ -47,6 +179,8 @@ pub(crate) struct Effect {
     pub(crate) place: Option<Place>,
     /// New versions, by ascending docid.
     pub(crate) added: Vec<Added>,
+    /// New versions of which only metadata changed, by ascending docid.
+    pub(crate) revised: Vec<Revised>,
     /// Versions that are gone.
     pub(crate) buried: Vec<DocId>,
     /// The whole namespace number is dead.
@@ -59,4 +193,16 @@ pub(crate) struct Added {
     pub(crate) docid: DocId,
     pub(crate) id: RecordId,
     pub(crate) values: Vec<f32>,
+    pub(crate) sparse: Option<SparseVector>,
+    /// As stored.
+    pub(crate) metadata: Vec<u8>,
+}
+
+/// A new version of a record whose vectors are those of the version `old`, which is buried too.
+#[derive(Debug)]
+pub(crate) struct Revised {
+    pub(crate) old: DocId,
+    pub(crate) docid: DocId,
+    /// As stored.
+    pub(crate) metadata: Vec<u8>,
 }

@@ -12,18 +12,18 @@ use std::time::Duration;
 
 use lodgepole_storage::local::Need;
 use lodgepole_storage::{DatabasePath, Storage};
-use lodgepole_types::{IndexId, Lsn, NamespaceName, Record, RecordId};
+use lodgepole_types::{Filter, IndexId, Lsn, NamespaceName, Record, RecordId};
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
-use crate::change::Change;
+use crate::change::{Change, RecordChange, Update};
 use crate::search_pool::SearchPool;
 use crate::shard::{Commons, Shard, ShardRef};
 use crate::tails::TailCache;
 use crate::{
-    Answer, EngineError, EngineOptions, Fetched, ListPage, Listed, Query, ReadError, Stats,
-    WriteError,
+    Answer, Counted, EngineError, EngineOptions, Fetched, FilterPage, FilteredPage, ListPage,
+    Listed, Query, ReadError, Stats, WriteError,
 };
 
 /// What to delete.
@@ -117,14 +117,40 @@ impl Engine {
     /// Stores records; all of them or none. Returns once they are durable.
     ///
     /// # Errors
-    /// [`WriteError`] when the store failed; the outcome is then unknown.
+    /// [`AliasError::NameInUseByAlias`](crate::AliasError) when the name is an alias; otherwise the
+    /// store failed and the outcome is unknown.
     pub async fn upsert(
         &self,
         shard: ShardRef,
         namespace: &NamespaceName,
         records: Vec<Record>,
     ) -> Result<Lsn, WriteError> {
-        self.shard(shard).await?.write(namespace, Change::Upsert(records)).await
+        self.change_records(shard, namespace, RecordChange::Upsert(records)).await
+    }
+
+    /// Changes parts of a record. Without that record nothing changes, and that is no error. Returns
+    /// once it is durable.
+    ///
+    /// # Errors
+    /// [`WriteError::NamespaceNotFound`] for a namespace that does not exist;
+    /// [`WriteError::Metadata`] when the merged metadata would be too large.
+    pub async fn update(
+        &self,
+        shard: ShardRef,
+        namespace: &NamespaceName,
+        update: Update,
+    ) -> Result<Lsn, WriteError> {
+        self.change_records(shard, namespace, RecordChange::Update(Box::new(update))).await
+    }
+
+    async fn change_records(
+        &self,
+        shard: ShardRef,
+        namespace: &NamespaceName,
+        change: RecordChange,
+    ) -> Result<Lsn, WriteError> {
+        let change = Change::Records(namespace.clone(), change);
+        Ok(self.shard(shard).await?.write(change).await?.lsn)
     }
 
     /// Deletes records; all of them or none. Returns once that is durable.
@@ -139,10 +165,10 @@ impl Engine {
         what: Deletion,
     ) -> Result<Lsn, WriteError> {
         let change = match what {
-            Deletion::Ids(ids) => Change::Delete(ids),
-            Deletion::All => Change::DeleteAll,
+            Deletion::Ids(ids) => RecordChange::Delete(ids),
+            Deletion::All => RecordChange::DeleteAll,
         };
-        self.shard(shard).await?.write(namespace, change).await
+        self.change_records(shard, namespace, change).await
     }
 
     /// Reads records by id.
@@ -171,6 +197,33 @@ impl Engine {
         self.shard(shard).await?.query(namespace, query).await
     }
 
+    /// Reads the records that match a filter, by id, page by page.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails or data is damaged.
+    pub async fn fetch_by_metadata(
+        &self,
+        shard: ShardRef,
+        namespace: &NamespaceName,
+        page: &FilterPage,
+    ) -> Result<FilteredPage, ReadError> {
+        self.shard(shard).await?.fetch_by_metadata(namespace, page).await
+    }
+
+    /// Counts the records that match a filter, exactly, in one namespace or in every one, all of
+    /// one moment. Looks at every record.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails or data is damaged.
+    pub async fn count(
+        &self,
+        shard: ShardRef,
+        namespace: Option<&NamespaceName>,
+        filter: &Arc<Filter>,
+    ) -> Result<Counted, ReadError> {
+        self.shard(shard).await?.count_matches(namespace, filter).await
+    }
+
     /// Lists ids in byte order.
     ///
     /// # Errors
@@ -182,6 +235,14 @@ impl Engine {
         page: &ListPage,
     ) -> Result<Listed, ReadError> {
         self.shard(shard).await?.list(namespace, page).await
+    }
+
+    /// A position that every read which begins after this call has reached.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the shard cannot be opened.
+    pub async fn position(&self, shard: ShardRef) -> Result<Lsn, ReadError> {
+        Ok(self.shard(shard).await?.database.durable_lsn())
     }
 
     /// Counts, exactly, all of one moment. Costs two seeks a namespace.

@@ -2,7 +2,7 @@
 
 use lodgepole_search::ChunkError;
 use lodgepole_storage::StorageError;
-use lodgepole_types::{Classify, ErrorKind, IndexId};
+use lodgepole_types::{Classify, ErrorKind, IndexId, MetadataError, NamespaceName, RecordId};
 
 use crate::rows::RowError;
 
@@ -53,19 +53,147 @@ impl Classify for EngineError {
 /// of it or nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The namespace of a delete does not exist.
+    /// The namespace does not exist, and the write does not make one.
     #[error("Namespace not found")]
     NamespaceNotFound,
+    /// A namespace of this name exists already.
+    #[error("Namespace already exists")]
+    NamespaceExists,
+    /// Aliases stand for the namespace that was to be deleted.
+    #[error("Namespace is the target of the aliases {}; delete or repoint them first", aliases.join(", "))]
+    NamespaceTargeted {
+        /// Their names, sorted.
+        aliases: Vec<String>,
+    },
+    /// The metadata of a record would exceed its limit.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// Other writes changed the records that a filter matched, again and again.
+    #[error("The matching records were changed by other requests meanwhile. Retry.")]
+    Contended,
+    /// More records match than fit into one request.
+    #[error("Too many records match for one request. Narrow the filter and repeat.")]
+    TooManyMatches,
+    /// An alias stands in the way.
+    #[error(transparent)]
+    Alias(#[from] AliasError),
+    /// What was staged does not fit.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
     /// The shard failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl WriteError {
+    /// Whether the request was refused before anything was done. Otherwise the shard failed.
+    pub(crate) fn is_refusal(&self) -> bool {
+        !matches!(self, Self::Engine(_))
+    }
 }
 
 impl Classify for WriteError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NamespaceNotFound => ErrorKind::NotFound,
+            Self::NamespaceExists => ErrorKind::AlreadyExists,
+            Self::NamespaceTargeted { .. } | Self::Metadata(_) | Self::TooManyMatches => {
+                ErrorKind::InvalidArgument
+            }
+            Self::Contended => ErrorKind::Conflict,
+            Self::Alias(error) => error.kind(),
+            Self::Staging(error) => error.kind(),
             Self::Engine(error) => error.kind(),
+        }
+    }
+}
+
+/// Why an alias cannot be made, changed or written to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AliasError {
+    /// A namespace has the name that the alias was to get.
+    #[error("A namespace of this name exists already")]
+    NameInUseByNamespace,
+    /// An alias has the name that a namespace was to get.
+    #[error("The name is that of an alias of namespace '{}'", target.listed())]
+    NameInUseByAlias {
+        /// What the alias stands for.
+        target: NamespaceName,
+    },
+    /// The alias exists already.
+    #[error("The alias exists already, for namespace '{}'", target.listed())]
+    AlreadyExists {
+        /// What it stands for.
+        target: NamespaceName,
+    },
+    /// The alias does not exist.
+    #[error("Alias not found")]
+    NotFound,
+    /// There is no namespace for it to stand for.
+    #[error("The target namespace does not exist")]
+    TargetNotFound,
+    /// Aliases do not stand for aliases.
+    #[error("The target is an alias itself")]
+    TargetIsAlias,
+    /// The index has as many aliases as it may.
+    #[error("The index has {max} aliases already, which is the limit")]
+    TooMany {
+        /// As many as it may have.
+        max: usize,
+    },
+    /// Records are changed under the name of their namespace only.
+    #[error("The name is an alias of namespace '{}'; write to the namespace", target.listed())]
+    WriteToAlias {
+        /// What the alias stands for.
+        target: NamespaceName,
+    },
+    /// Namespaces are deleted under their own name only.
+    #[error("The name is an alias of namespace '{}', not a namespace", target.listed())]
+    IsNoNamespace {
+        /// What the alias stands for.
+        target: NamespaceName,
+    },
+}
+
+impl Classify for AliasError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NameInUseByNamespace
+            | Self::NameInUseByAlias { .. }
+            | Self::AlreadyExists { .. } => ErrorKind::AlreadyExists,
+            Self::NotFound => ErrorKind::NotFound,
+            Self::TargetNotFound
+            | Self::TargetIsAlias
+            | Self::TooMany { .. }
+            | Self::WriteToAlias { .. }
+            | Self::IsNoNamespace { .. } => ErrorKind::InvalidArgument,
+        }
+    }
+}
+
+/// Why records cannot be staged, or what was staged cannot become visible.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StagingError {
+    /// The job stages nothing under that name: it was never begun, or is committed or aborted.
+    #[error("nothing is staged by this job")]
+    NotBegun,
+    /// The namespace is there already; the default one must be empty.
+    #[error("The namespace \"{}\" already exists. Imports are only allowed into nonexistent namespaces.", .0.listed())]
+    NamespaceTaken(NamespaceName),
+    /// The name is that of an alias.
+    #[error("The name \"{}\" is that of an alias. Imports are only allowed into nonexistent namespaces.", .0.listed())]
+    NameIsAlias(NamespaceName),
+    /// A record of this id has been staged already.
+    #[error("The id \"{0}\" occurs more than once")]
+    Duplicate(RecordId),
+}
+
+impl Classify for StagingError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotBegun => ErrorKind::NotFound,
+            Self::NamespaceTaken(_) | Self::NameIsAlias(_) => ErrorKind::AlreadyExists,
+            Self::Duplicate(_) => ErrorKind::InvalidArgument,
         }
     }
 }

@@ -9,31 +9,43 @@
 //! - reads show every answered write, and never what a crash could take back.
 #![forbid(unsafe_code)]
 
+mod aliases;
 mod change;
 mod engine;
 mod error;
+mod filtered;
+mod matching;
+mod namespaces;
 mod options;
 mod planner;
 mod query;
 mod reads;
 mod reap;
+mod record_scan;
 mod rows;
 mod search_pool;
 mod shard;
 mod slots;
+mod staging;
 mod sweep;
 mod tails;
 mod upkeep;
 mod writer;
 
+pub use aliases::{Alias, Resolved};
+pub use change::Update;
 pub use engine::{Checkpoint, Deletion, Engine, EngineStartError};
-pub use error::{EngineError, ReadError, WriteError};
+pub use error::{AliasError, EngineError, ReadError, StagingError, WriteError};
+pub use filtered::{Counted, FilterPage, FilteredPage};
+pub use matching::Matched;
+pub use namespaces::{NamespaceInfo, NamespaceList, NamespacePage};
 pub use options::EngineOptions;
 pub use query::{Answer, Near, Query};
 pub use reads::{Fetched, ListPage, Listed, NamespaceStats, Stats};
 pub use reap::{Estate, Reaped};
 pub use rows::RowError;
 pub use shard::ShardRef;
+pub use staging::{Duplicate, StageBatch, StageState, Staged, StagedNamespace};
 
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,20 @@ pub struct EngineOptions {
     pub write_deadline: Duration,
     /// How long a backup waits for the memtable to be flushed before it goes on without.
     pub cut_flush_max: Duration,
+    /// Aliases of one index.
+    pub aliases_max: usize,
+    /// Updates and deletes by filter that one shard carries out at once; more callers wait.
+    pub watches_max: usize,
+    /// Ids that other writes may touch while one update or delete by filter looks for its matches;
+    /// above it the search begins anew.
+    pub watch_ids_max: usize,
+    /// Of these ids, how many the writer may look at again itself, while other writes wait.
+    pub revisit_ids_max: usize,
+    /// How often an update or delete by filter begins anew before its caller is told to retry.
+    pub matching_tries_max: u32,
+    /// Memory for the matches of one update or delete by filter: ids, and the metadata to be
+    /// written.
+    pub matching_bytes_max: u64,
 }
 
 impl Default for EngineOptions {
@@ -36,6 +50,12 @@ impl Default for EngineOptions {
             write_queue_max: 256,
             write_deadline: Duration::from_secs(30),
             cut_flush_max: Duration::from_millis(250),
+            aliases_max: 1_000,
+            watches_max: 4,
+            watch_ids_max: 100_000,
+            revisit_ids_max: 1_000,
+            matching_tries_max: 5,
+            matching_bytes_max: 256 << 20,
         }
     }
 }

@@ -2,53 +2,81 @@
 //!
 //! The planner is the only place that hands out docids and changes counts. It runs inside the one
 //! writer of the shard and reads at memory level, so it sees every earlier request of the queue,
-//! durable or not. Invariant: counts, totals and rows change in the same batch.
+//! durable or not. Invariants: counts, totals and rows change in the same batch; a request that is
+//! refused has changed nothing in the planner. What one family of requests needs stands with that
+//! family: records in `planner/records.rs`, the others in the files named after them.
 
-use std::collections::{HashMap, HashSet};
+mod records;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
 use lodgepole_storage::{Batch, Database, Visibility};
-use lodgepole_types::{NamespaceName, Record, RecordId, Timestamp};
+use lodgepole_types::{IndexId, NamespaceName, RecordId, Timestamp};
+use uuid::Uuid;
 
-use crate::change::{Added, Change, Effect};
-use crate::rows::{
-    self, CountRow, DocId, MetaRow, NamespaceId, NamespaceRow, Place, RecordRow, VectorRow,
-};
-use crate::{EngineError, WriteError};
+use crate::aliases::{self, AliasMap};
+use crate::change::{Change, Effect, NamespaceChange, Outcome, RecordChange};
+use crate::rows::{self, CountRow, MetaRow, NamespaceId, NamespaceRow, Place};
+use crate::staging::{self, Job};
+use crate::{AliasError, EngineError, WriteError};
 
-/// Point reads under way at once while a request is resolved.
-const LOOKUPS_IN_FLIGHT: usize = 16;
+pub(crate) use records::{heads, length};
+
 /// Namespaces whose counts are kept in memory; the rest is read again when needed.
 const NAMESPACES_CACHED_MAX: usize = 100_000;
 
 /// The writer's knowledge of its shard.
 #[derive(Debug)]
 pub(crate) struct Planner {
-    meta: MetaRow,
+    pub(crate) index: IndexId,
+    pub(crate) meta: MetaRow,
+    pub(crate) aliases: Arc<AliasMap>,
+    pub(crate) aliases_max: usize,
+    /// What jobs of this index stage.
+    pub(crate) jobs: BTreeMap<Uuid, Job>,
     namespaces: HashMap<NamespaceName, KnownNamespace>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct KnownNamespace {
-    row: NamespaceRow,
-    count: CountRow,
+#[derive(Debug, Clone)]
+pub(crate) struct KnownNamespace {
+    pub(crate) row: NamespaceRow,
+    pub(crate) count: CountRow,
+}
+
+impl KnownNamespace {
+    pub(crate) fn place(&self, name: &NamespaceName) -> Place {
+        Place { slot: rows::slot_of(name), id: self.row.id }
+    }
 }
 
 /// A planned request: its rows and their effect.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) batch: Batch,
     pub(crate) effect: Effect,
+    /// Ids that change beside those of `effect.added`.
+    pub(crate) touched: Vec<RecordId>,
+    /// The aliases, when they change.
+    pub(crate) aliases: Option<Arc<AliasMap>>,
+    pub(crate) outcome: Outcome,
 }
 
 impl Planner {
-    /// Reads the allocation marks of a shard.
-    pub(crate) async fn open(database: &Database) -> Result<Self, EngineError> {
+    /// Reads what a writer has to know of a shard, and lets go of what a clone has inherited from
+    /// the jobs of its source.
+    pub(crate) async fn open(
+        database: &Database,
+        index: IndexId,
+        aliases_max: usize,
+    ) -> Result<Self, EngineError> {
         let meta = match database.get(&rows::meta_key(), Visibility::Memory).await? {
             Some(bytes) => MetaRow::decode(&bytes)?,
             None => MetaRow::default(),
         };
-        Ok(Self { meta, namespaces: HashMap::new() })
+        let aliases = Arc::new(aliases::load(database).await?);
+        let jobs = staging::load(database, index).await?;
+        Ok(Self { index, meta, aliases, aliases_max, jobs, namespaces: HashMap::new() })
     }
 
     /// Totals over all namespaces, up to the last planned request.
@@ -61,41 +89,84 @@ impl Planner {
     pub(crate) async fn plan(
         &mut self,
         database: &Database,
-        name: &NamespaceName,
         change: Change,
         now: Timestamp,
     ) -> Result<Plan, WriteError> {
-        let known = self.known(database, name).await?;
-        let mut plan = Plan { batch: Batch::new(), effect: Effect::default() };
-        match (change, known) {
-            (Change::Upsert(records), known) => {
-                let known = match known {
-                    Some(known) => known,
-                    None => self.create(&mut plan.batch, name, now),
-                };
-                self.upsert(database, name, known, records, &mut plan).await?;
+        let mut plan = match change {
+            Change::Records(name, change) => {
+                self.plan_records(database, &name, change, now).await?
             }
-            (Change::Delete(_) | Change::DeleteAll, None) => {
-                if !name.is_default() {
-                    return Err(WriteError::NamespaceNotFound);
-                }
+            Change::Namespace(name, NamespaceChange::Create(schema)) => {
+                self.create_namespace(database, &name, schema, now).await?
             }
-            (Change::Delete(ids), Some(known)) => {
-                self.delete(database, name, known, &ids, &mut plan).await?;
+            Change::Namespace(name, NamespaceChange::Delete) => {
+                self.delete_namespace(database, &name).await?
             }
-            (Change::DeleteAll, Some(known)) => self.empty(name, known, &mut plan),
-        }
+            Change::Alias(name, change) => self.plan_alias(database, name, change, now).await?,
+            Change::Staging(job, change) => self.plan_staging(database, job, change, now).await?,
+        };
         plan.batch.put(rows::meta_key(), self.meta.encode());
         Ok(plan)
     }
 
-    async fn known(
+    async fn plan_records(
+        &mut self,
+        database: &Database,
+        name: &NamespaceName,
+        change: RecordChange,
+        now: Timestamp,
+    ) -> Result<Plan, WriteError> {
+        let mut plan = Plan::default();
+        match (change, self.known(database, name).await?) {
+            (RecordChange::Upsert(records), known) => {
+                let known = match known {
+                    Some(known) => known,
+                    None => {
+                        self.refuse_alias(name, |target| AliasError::NameInUseByAlias { target })?;
+                        self.create(&mut plan.batch, name, None, now)
+                    }
+                };
+                self.upsert(database, name, known, records, &mut plan).await?;
+            }
+            (_, None) => {
+                self.refuse_alias(name, |target| AliasError::WriteToAlias { target })?;
+                if !name.is_default() {
+                    return Err(WriteError::NamespaceNotFound);
+                }
+            }
+            (RecordChange::Update(update), Some(known)) => {
+                self.update(database, name, known, *update, &mut plan).await?;
+            }
+            (RecordChange::Delete(ids), Some(known)) => {
+                self.delete(database, name, known, ids, &mut plan).await?;
+            }
+            (RecordChange::DeleteAll, Some(known)) => self.empty(name, known, &mut plan),
+            (RecordChange::Matching(matching), Some(known)) => {
+                self.matching(database, name, known, *matching, &mut plan).await?;
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Refuses a name that is an alias.
+    pub(crate) fn refuse_alias(
+        &self,
+        name: &NamespaceName,
+        error: impl FnOnce(NamespaceName) -> AliasError,
+    ) -> Result<(), WriteError> {
+        match self.aliases.get(name.as_str()) {
+            Some(alias) => Err(error(alias.target.clone()).into()),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) async fn known(
         &mut self,
         database: &Database,
         name: &NamespaceName,
     ) -> Result<Option<KnownNamespace>, EngineError> {
         if let Some(known) = self.namespaces.get(name) {
-            return Ok(Some(*known));
+            return Ok(Some(known.clone()));
         }
         let key = rows::namespace_key(name);
         let Some(bytes) = database.get(&key, Visibility::Memory).await? else {
@@ -108,159 +179,58 @@ impl Planner {
             None => CountRow::default(),
         };
         let known = KnownNamespace { row, count };
-        self.remember(name, known);
+        self.remember(name, known.clone());
         Ok(Some(known))
     }
 
-    fn remember(&mut self, name: &NamespaceName, known: KnownNamespace) {
+    pub(crate) fn remember(&mut self, name: &NamespaceName, known: KnownNamespace) {
         if self.namespaces.len() >= NAMESPACES_CACHED_MAX {
             self.namespaces.clear();
         }
         self.namespaces.insert(name.clone(), known);
     }
 
-    fn create(
+    pub(crate) fn forget(&mut self, name: &NamespaceName) {
+        self.namespaces.remove(name);
+    }
+
+    /// The next namespace number.
+    pub(crate) fn take_number(&mut self) -> NamespaceId {
+        let id = NamespaceId(self.meta.next_namespace);
+        self.meta.next_namespace += 1;
+        id
+    }
+
+    pub(crate) fn create(
         &mut self,
         batch: &mut Batch,
         name: &NamespaceName,
+        schema: Option<bytes::Bytes>,
         now: Timestamp,
     ) -> KnownNamespace {
-        let id = NamespaceId(self.meta.next_namespace);
-        self.meta.next_namespace += 1;
+        let id = self.take_number();
         self.meta.namespace_count += 1;
-        let row = NamespaceRow { id, created_ms: now.0 };
+        let row = NamespaceRow { id, created_ms: now.0, schema };
         batch.put(rows::namespace_key(name), row.encode());
         KnownNamespace { row, count: CountRow::default() }
     }
 
-    async fn upsert(
-        &mut self,
-        database: &Database,
-        name: &NamespaceName,
-        mut known: KnownNamespace,
-        records: Vec<Record>,
-        plan: &mut Plan,
-    ) -> Result<(), EngineError> {
-        let place = Place { slot: rows::slot_of(name), id: known.row.id };
-        let records = last_of_each_id(records);
-        let ids: Vec<_> = records.iter().map(|record| &record.id).collect();
-        let before = heads(database, place, &ids).await?;
-        plan.effect.place = Some(place);
-        for (record, before) in records.into_iter().zip(before) {
-            let metadata = record.metadata.to_stored();
-            let sparse_len = record.sparse.as_ref().map_or(0, |sparse| sparse.indices.len());
-            let bytes =
-                rows::counted_bytes(&record.id, record.values.len(), sparse_len, metadata.len());
-            if let Some((docid, old_bytes)) = before {
-                plan.effect.buried.push(docid);
-                self.uncount(&mut known.count, old_bytes);
-            }
-            let docid = self.meta.next_docid;
-            self.meta.next_docid += 1;
-            self.count(&mut known.count, bytes);
-            let id = record.id.as_str();
-            let record_row = RecordRow::encode(docid, bytes, &metadata);
-            plan.batch.put(rows::record_key(place, id), record_row);
-            let vector_row = VectorRow::encode(docid, &record.values, record.sparse.as_ref());
-            plan.batch.put(rows::vector_key(place, id), vector_row);
-            plan.effect.added.push(Added { docid, id: record.id, values: record.values });
-        }
-        plan.batch.put(rows::count_key(place), known.count.encode());
-        self.remember(name, known);
-        Ok(())
-    }
-
-    async fn delete(
-        &mut self,
-        database: &Database,
-        name: &NamespaceName,
-        mut known: KnownNamespace,
-        ids: &[RecordId],
-        plan: &mut Plan,
-    ) -> Result<(), EngineError> {
-        let place = Place { slot: rows::slot_of(name), id: known.row.id };
-        let mut seen = HashSet::new();
-        let ids: Vec<_> = ids.iter().filter(|id| seen.insert(id.as_str())).collect();
-        let before = heads(database, place, &ids).await?;
-        plan.effect.place = Some(place);
-        for (id, before) in ids.into_iter().zip(before) {
-            let Some((docid, bytes)) = before else { continue };
-            plan.effect.buried.push(docid);
-            self.uncount(&mut known.count, bytes);
-            plan.batch.delete(rows::record_key(place, id.as_str()));
-            plan.batch.delete(rows::vector_key(place, id.as_str()));
-        }
-        if !plan.effect.buried.is_empty() {
-            plan.batch.put(rows::count_key(place), known.count.encode());
-            self.remember(name, known);
-        }
-        Ok(())
-    }
-
-    /// Gives the namespace a new number: constant cost, whatever its size.
-    fn empty(&mut self, name: &NamespaceName, known: KnownNamespace, plan: &mut Plan) {
-        let old = Place { slot: rows::slot_of(name), id: known.row.id };
-        let id = NamespaceId(self.meta.next_namespace);
-        self.meta.next_namespace += 1;
-        self.meta.record_count = self.meta.record_count.saturating_sub(known.count.record_count);
-        self.meta.bytes = self.meta.bytes.saturating_sub(known.count.bytes);
-        let row = NamespaceRow { id, created_ms: known.row.created_ms };
-        plan.batch.put(rows::namespace_key(name), row.encode());
+    /// Leaves the number of a namespace to the sweeper, with all rows under it: constant cost,
+    /// whatever its size.
+    pub(crate) fn abandon(&mut self, old: Place, count: CountRow, plan: &mut Plan) {
+        self.meta.record_count = self.meta.record_count.saturating_sub(count.record_count);
+        self.meta.bytes = self.meta.bytes.saturating_sub(count.bytes);
         plan.batch.delete(rows::count_key(old));
         plan.batch.put(rows::dead_key(old), Vec::from([1]));
         plan.effect.place = Some(old);
         plan.effect.emptied = true;
+    }
+
+    /// Gives the namespace a new number.
+    pub(crate) fn empty(&mut self, name: &NamespaceName, known: KnownNamespace, plan: &mut Plan) {
+        self.abandon(known.place(name), known.count, plan);
+        let row = NamespaceRow { id: self.take_number(), ..known.row };
+        plan.batch.put(rows::namespace_key(name), row.encode());
         self.remember(name, KnownNamespace { row, count: CountRow::default() });
     }
-
-    fn count(&mut self, count: &mut CountRow, bytes: u32) {
-        count.record_count += 1;
-        count.bytes += u64::from(bytes);
-        self.meta.record_count += 1;
-        self.meta.bytes += u64::from(bytes);
-    }
-
-    fn uncount(&mut self, count: &mut CountRow, bytes: u32) {
-        assert!(count.record_count > 0, "a namespace lost more records than it had");
-        count.record_count -= 1;
-        count.bytes = count.bytes.saturating_sub(u64::from(bytes));
-        self.meta.record_count -= 1;
-        self.meta.bytes = self.meta.bytes.saturating_sub(u64::from(bytes));
-    }
-}
-
-/// Drops all but the last record of each id; the order stays.
-fn last_of_each_id(mut records: Vec<Record>) -> Vec<Record> {
-    let mut last = HashMap::with_capacity(records.len());
-    for (at, record) in records.iter().enumerate() {
-        last.insert(record.id.clone(), at);
-    }
-    if last.len() < records.len() {
-        let mut at = 0;
-        records.retain(|record| {
-            let keep = last.get(&record.id) == Some(&at);
-            at += 1;
-            keep
-        });
-    }
-    records
-}
-
-/// Version and counted bytes of each record, as far as it exists.
-async fn heads(
-    database: &Database,
-    place: Place,
-    ids: &[&RecordId],
-) -> Result<Vec<Option<(DocId, u32)>>, EngineError> {
-    let keys: Vec<_> = ids.iter().map(|id| rows::record_key(place, id.as_str())).collect();
-    stream::iter(keys)
-        .map(|key| head(database.clone(), key))
-        .buffered(LOOKUPS_IN_FLIGHT)
-        .try_collect()
-        .await
-}
-
-async fn head(database: Database, key: Vec<u8>) -> Result<Option<(DocId, u32)>, EngineError> {
-    let row = database.get(&key, Visibility::Memory).await?;
-    Ok(row.map(|bytes| RecordRow::decode_head(&bytes)).transpose()?)
 }

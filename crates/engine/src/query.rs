@@ -1,32 +1,28 @@
 //! Exact nearest-record queries.
 //!
-//! A query takes a view of the namespace's tail and scores every visible row, on all search
-//! threads. A namespace too large for the memory budget is scored while it streams from storage.
-//! Metadata lies in the record rows: a hit whose row carries another docid was overwritten since
-//! the view was taken, so the query is run again on a fresh view; after some tries such hits are
-//! scored again from the version that is there now. A score and metadata of two versions are never
-//! mixed.
+//! A query takes a view of the namespace's tail and scores what it looks for, on all search threads.
+//! A namespace too large for the memory budget is scored while it streams from storage. Either way
+//! the rows searched hold ids, vectors and metadata of one version at one Lsn. Invariant: score,
+//! values and metadata of a hit belong to one version of the record.
 
 use std::sync::Arc;
 
 use lodgepole_kernels::Kernels;
-use lodgepole_search::{Candidate, FlatChunk, PreparedQuery, TopK};
-use lodgepole_storage::Visibility;
+use lodgepole_search::{Candidate, FlatChunk, PreparedQuery, Scope, SparseRef, TopK};
 use lodgepole_types::{
-    Lsn, Metadata, Metric, NamespaceName, Record, RecordId, ScoredRecord, SparseVector,
+    Filter, Lsn, Metadata, Metric, NamespaceName, Record, RecordId, ScoredRecord, SparseVector,
 };
 use rayon::prelude::*;
 
-use crate::rows::{self, DocId, Place, RecordRow, VectorRow};
-use crate::search_pool::Spread;
+use crate::record_scan::{RecordScan, place_in};
+use crate::rows::{Place, RowError};
+use crate::search_pool::{FILTER_WORK, Spread};
 use crate::shard::Shard;
 use crate::tails::{Admission, ChunkGatherer, Loading, Tail, TailKey, TailView};
 use crate::{EngineError, ReadError};
 
-/// Views tried before hits that changed meanwhile are scored again one by one.
-const FRESH_VIEWS_MAX: usize = 3;
-/// Bytes a row takes in memory beside its values and id.
-const ROW_OVERHEAD_BYTES: u64 = 40;
+/// Bytes a row takes in memory beside its vectors, id and metadata.
+const ROW_OVERHEAD_BYTES: u64 = 48;
 
 /// What to look for.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +31,9 @@ pub struct Query {
     pub near: Near,
     /// Hits wanted.
     pub top_k: u32,
-    /// Whether hits carry their values.
+    /// Only records that match; all of them without a filter.
+    pub filter: Option<Arc<Filter>>,
+    /// Whether hits carry their values, dense and sparse.
     pub include_values: bool,
     /// Whether hits carry their metadata.
     pub include_metadata: bool,
@@ -44,39 +42,38 @@ pub struct Query {
 /// The place to look around.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Near {
-    /// A vector of the index's dimension.
-    Vector(Vec<f32>),
-    /// The vector of a record; it is among the hits itself. An unknown id has no hits.
+    /// A vector of the index's dimension. Records without a dense vector are no hits.
+    Dense(Vec<f32>),
+    /// A sparse vector, by inner product. Records that share no dimension with it are no hits.
+    Sparse(SparseVector),
+    /// Both, by the sum of both inner products. Records without a dense vector are no hits.
+    Hybrid {
+        /// Of the index's dimension.
+        dense: Vec<f32>,
+        /// The sparse part.
+        sparse: SparseVector,
+    },
+    /// The vectors of a record: it is among the hits itself, if it matches the filter. An unknown
+    /// id has no hits.
     Record(RecordId),
 }
 
 /// The nearest records, nearest first; equal scores by id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// The records; fewer than asked for when the namespace has fewer.
+    /// The records; fewer than asked for when fewer match.
     pub hits: Vec<ScoredRecord>,
     /// Everything up to here is reflected.
     pub lsn: Lsn,
 }
 
-/// A hit before its metadata is read.
-#[derive(Debug)]
-struct Hit {
-    score: f32,
-    docid: DocId,
-    id: String,
-    values: Vec<f32>,
-}
-
-impl Hit {
-    fn of(candidate: &Candidate<'_>, with_values: bool) -> Self {
-        Self {
-            score: candidate.score,
-            docid: candidate.docid,
-            id: candidate.id.to_owned(),
-            values: if with_values { candidate.values.to_vec() } else { Vec::new() },
-        }
-    }
+/// A query ready to run.
+struct Search {
+    prepared: PreparedQuery,
+    k: usize,
+    filter: Option<Arc<Filter>>,
+    include_values: bool,
+    include_metadata: bool,
 }
 
 impl Shard {
@@ -86,177 +83,223 @@ impl Shard {
         query: Query,
     ) -> Result<Answer, ReadError> {
         let lsn = self.database.durable_lsn();
-        let nothing = Answer { hits: Vec::new(), lsn };
-        let Some(place) = self.place(namespace).await? else { return Ok(nothing) };
-        let vector = match &query.near {
-            Near::Vector(vector) => vector.clone(),
-            Near::Record(id) => match self.record(place, id).await? {
-                Some(record) if !record.values.is_empty() => record.values,
-                _ => return Ok(nothing),
-            },
+        let Query { near, top_k, filter, include_values, include_metadata } = query;
+        let Some(prepared) = self.prepare(namespace, near).await? else {
+            return Ok(Answer { hits: Vec::new(), lsn });
         };
-        let prepared =
-            Arc::new(PreparedQuery::new(self.shape.dense.metric, vector, Kernels::detect()));
-        for attempt in 1.. {
-            let (hits, lsn) = self.nearest(place, &query, &prepared).await?;
-            let (hits, changed) = self.complete(place, &query, &prepared, hits).await?;
-            if !changed || attempt == FRESH_VIEWS_MAX {
-                return Ok(Answer { hits, lsn });
-            }
-        }
-        Ok(nothing)
+        let k = top_k as usize;
+        let search = Search { prepared, k, filter, include_values, include_metadata };
+        Ok(self.nearest(namespace, Arc::new(search)).await?)
     }
 
-    /// The best hits of one view.
+    /// What is looked for; `None` when it is a record that does not exist or has no vector that
+    /// could be compared.
+    async fn prepare(
+        &self,
+        namespace: &NamespaceName,
+        near: Near,
+    ) -> Result<Option<PreparedQuery>, EngineError> {
+        let near = match near {
+            Near::Record(id) => match self.vectors_of(namespace, &id).await? {
+                Some(near) => near,
+                None => return Ok(None),
+            },
+            near @ (Near::Dense(_) | Near::Sparse(_) | Near::Hybrid { .. }) => near,
+        };
+        let kernels = Kernels::detect();
+        Ok(match near {
+            Near::Dense(dense) => Some(PreparedQuery::dense(self.shape.metric(), dense, kernels)),
+            Near::Sparse(sparse) => Some(PreparedQuery::sparse(&sparse)),
+            Near::Hybrid { dense, sparse } => Some(PreparedQuery::hybrid(dense, &sparse, kernels)),
+            Near::Record(_) => None,
+        })
+    }
+
+    /// The vectors of a record, as a place to look around. Where the metric is not the inner
+    /// product sparse values never count.
+    async fn vectors_of(
+        &self,
+        namespace: &NamespaceName,
+        id: &RecordId,
+    ) -> Result<Option<Near>, EngineError> {
+        let Some(place) = self.place(namespace).await? else { return Ok(None) };
+        let Some(record) = self.record(place, id).await? else { return Ok(None) };
+        let sparse = record.sparse.filter(|_| self.shape.metric() == Metric::DotProduct);
+        Ok(match (record.values.is_empty(), sparse) {
+            (false, Some(sparse)) => Some(Near::Hybrid { dense: record.values, sparse }),
+            (false, None) => Some(Near::Dense(record.values)),
+            (true, Some(sparse)) => Some(Near::Sparse(sparse)),
+            (true, None) => None,
+        })
+    }
+
     async fn nearest(
         &self,
-        place: Place,
-        query: &Query,
-        prepared: &Arc<PreparedQuery>,
-    ) -> Result<(Vec<Hit>, Lsn), EngineError> {
+        namespace: &NamespaceName,
+        search: Arc<Search>,
+    ) -> Result<Answer, EngineError> {
         loop {
+            let lsn = self.database.durable_lsn();
+            let Some(place) = self.place(namespace).await? else {
+                return Ok(Answer { hits: Vec::new(), lsn });
+            };
             let key = TailKey { index: self.shape.index, place };
-            let dimension = self.shape.dense.dimension as usize;
-            let estimate = self.tail_bytes(place).await?;
-            let tail = match self.commons.tails.admit(key, dimension, estimate) {
+            let admission = match self.commons.tails.held(key) {
+                Some(tail) => Admission::Present(tail),
+                None => {
+                    let estimate = self.tail_bytes(place).await?;
+                    self.commons.tails.admit(key, self.shape.dimension(), estimate)
+                }
+            };
+            let tail = match admission {
                 Admission::Present(tail) => tail,
-                Admission::Load(loading) => self.load(loading, place).await?,
-                Admission::TooLarge => return self.stream(place, query, prepared).await,
+                Admission::Load(loading) => match self.load(loading, namespace, place).await? {
+                    Loaded::Ready(tail) => tail,
+                    Loaded::Moved => continue,
+                    Loaded::TooLarge => return self.stream(namespace, search).await,
+                },
+                Admission::TooLarge => return self.stream(namespace, search).await,
             };
             // Whoever loads a tail may fail, or lose it to the budget: then it is our turn.
             if let Some(view) = tail.view().await {
-                let lsn = view.lsn;
-                return Ok((self.search(view, query, prepared).await?, lsn));
+                return self.search(view, search).await;
             }
         }
     }
 
+    /// What a tail is expected to take. Sparse values are held twice, with the dimensions that occur.
     async fn tail_bytes(&self, place: Place) -> Result<u64, EngineError> {
+        const SPARSE_TIMES: u64 = 3;
         let count = self.count(place).await?;
-        Ok(count.bytes + ROW_OVERHEAD_BYTES * count.record_count)
+        let times = if self.shape.dense.is_none() { SPARSE_TIMES } else { 1 };
+        Ok(times * count.bytes + ROW_OVERHEAD_BYTES * count.record_count)
     }
 
-    /// Reads all vectors of a namespace into memory. Writes go on meanwhile.
-    async fn load(&self, loading: Loading, place: Place) -> Result<Arc<Tail>, EngineError> {
-        let lsn = self.database.durable_lsn();
-        let mut gatherer = ChunkGatherer::new(self.shape.dense.dimension as usize);
-        let prefix = rows::vector_key(place, "");
-        let mut scan = self.database.scan_prefix(&prefix, Visibility::Durable).await?;
-        while let Some(entry) = scan.next().await? {
-            let row = VectorRow::decode(&entry.value)?;
-            gatherer.push(row.docid, rows::record_id_of_key(&entry.key)?, row.values)?;
+    /// Reads a namespace into memory. Writes go on meanwhile.
+    async fn load(
+        &self,
+        loading: Loading,
+        namespace: &NamespaceName,
+        place: Place,
+    ) -> Result<Loaded, EngineError> {
+        // The view comes after the registration of the tail: what it does not show, the tail is shown.
+        let view = self.settled_view().await?;
+        if place_in(&view, namespace).await? != Some(place) {
+            return Ok(Loaded::Moved);
         }
-        Ok(loading.finish(gatherer.finish()?, lsn)?)
+        let mut scan = RecordScan::start(&view, place).await?;
+        let mut gatherer = ChunkGatherer::new(self.shape.dimension());
+        while let Some(record) = scan.next().await? {
+            if gatherer.push(record)? && !loading.has_room_for(gatherer.bytes()) {
+                return Ok(Loaded::TooLarge);
+            }
+        }
+        Ok(Loaded::Ready(loading.finish(gatherer.finish()?, view.lsn())?))
     }
 
-    async fn search(
+    async fn search(&self, view: TailView, search: Arc<Search>) -> Result<Answer, EngineError> {
+        let lsn = view.lsn;
+        let hits = self.best_of(view, search).await?;
+        Ok(Answer { hits, lsn })
+    }
+
+    /// The nearest records of some chunks.
+    async fn best_of(
         &self,
         view: TailView,
-        query: &Query,
-        prepared: &Arc<PreparedQuery>,
-    ) -> Result<Vec<Hit>, EngineError> {
-        let rows: usize = view.chunks.iter().map(|chunk| chunk.rows()).sum();
-        let work = rows * self.shape.dense.dimension as usize;
-        let (prepared, k) = (Arc::clone(prepared), query.top_k as usize);
-        let with_values = query.include_values;
+        search: Arc<Search>,
+    ) -> Result<Vec<ScoredRecord>, EngineError> {
+        let work = view.chunks.iter().map(|chunk| search.work(chunk.rows())).sum();
         let found = self.commons.pool.run(work, move |spread| {
             let TailView { chunks, lsn } = &view;
             let top = match spread {
-                Spread::Here => {
-                    let tops = chunks.iter().map(|chunk| scan_chunk(chunk, &prepared, k, *lsn));
-                    tops.reduce(merge)
-                }
+                Spread::Here => chunks.iter().map(|chunk| search.scan(chunk, *lsn)).reduce(merge),
                 Spread::Pool => {
-                    let tops = chunks.par_iter().map(|chunk| scan_chunk(chunk, &prepared, k, *lsn));
-                    tops.reduce_with(merge)
+                    chunks.par_iter().map(|chunk| search.scan(chunk, *lsn)).reduce_with(merge)
                 }
             };
             let sorted = top.map(TopK::into_sorted).unwrap_or_default();
-            sorted.iter().map(|candidate| Hit::of(candidate, with_values)).collect()
+            sorted.iter().map(|candidate| search.hit(candidate)).collect()
         });
-        found.await.ok_or(EngineError::SearchDied)
+        found.await.ok_or(EngineError::SearchDied)?
     }
 
     /// Scores a namespace while it streams from storage: for those above the memory budget.
     async fn stream(
         &self,
-        place: Place,
-        query: &Query,
-        prepared: &Arc<PreparedQuery>,
-    ) -> Result<(Vec<Hit>, Lsn), EngineError> {
-        let lsn = self.database.durable_lsn();
-        let prefix = rows::vector_key(place, "");
-        let mut scan = self.database.scan_prefix(&prefix, Visibility::Durable).await?;
-        let mut best: Vec<Hit> = Vec::new();
-        loop {
-            let mut gatherer = ChunkGatherer::new(self.shape.dense.dimension as usize);
-            let mut more = true;
-            while !gatherer.is_chunk_full() {
-                let Some(entry) = scan.next().await? else {
-                    more = false;
-                    break;
-                };
-                let row = VectorRow::decode(&entry.value)?;
-                gatherer.push(row.docid, rows::record_id_of_key(&entry.key)?, row.values)?;
-            }
-            let chunks = gatherer.finish()?.into_iter().map(Arc::new).collect();
-            let view = TailView { chunks: Arc::new(chunks), lsn };
-            let found = self.search(view, query, prepared).await?;
-            best.extend(found);
-            sort_hits(&mut best, self.shape.dense.metric);
-            best.truncate(query.top_k as usize);
-            if !more {
-                return Ok((best, lsn));
+        namespace: &NamespaceName,
+        search: Arc<Search>,
+    ) -> Result<Answer, EngineError> {
+        let view = self.settled_view().await?;
+        let lsn = view.lsn();
+        let mut best = Vec::new();
+        let Some(place) = place_in(&view, namespace).await? else {
+            return Ok(Answer { hits: best, lsn });
+        };
+        let mut scan = RecordScan::start(&view, place).await?;
+        let mut gatherer = ChunkGatherer::new(self.shape.dimension());
+        while let Some(record) = scan.next().await? {
+            if gatherer.push(record)? {
+                self.add_best(&mut best, gatherer.take(), lsn, &search).await?;
             }
         }
+        self.add_best(&mut best, gatherer.finish()?, lsn, &search).await?;
+        Ok(Answer { hits: best, lsn })
     }
 
-    /// Adds what was asked for beside the score; tells whether a hit had changed meanwhile.
-    async fn complete(
+    async fn add_best(
         &self,
-        place: Place,
-        query: &Query,
-        prepared: &PreparedQuery,
-        hits: Vec<Hit>,
-    ) -> Result<(Vec<ScoredRecord>, bool), EngineError> {
-        let mut changed = false;
-        let mut records = Vec::with_capacity(hits.len());
-        for hit in hits {
-            let Ok(id) = RecordId::parse(&hit.id) else { continue };
-            if !query.include_metadata {
-                records.push(scored(id, hit.score, hit.values, None, Metadata::default()));
-                continue;
-            }
-            let key = rows::record_key(place, &hit.id);
-            let row = self.database.get(&key, Visibility::Durable).await?;
-            let row = row.map(|bytes| RecordRow::decode(&bytes)).transpose()?;
-            if let Some(row) = row.filter(|row| row.docid == hit.docid) {
-                records.push(scored(id, hit.score, hit.values, None, row.metadata));
-                continue;
-            }
-            changed = true;
-            let Some(record) = self.record(place, &id).await? else { continue };
-            if record.values.len() != prepared.values().len() {
-                continue;
-            }
-            let score = prepared.rescore(Kernels::detect(), &record.values);
-            let values = if query.include_values { record.values } else { Vec::new() };
-            records.push(scored(id, score, values, record.sparse, record.metadata));
-        }
-        if changed {
-            let metric = self.shape.dense.metric;
-            records.sort_by(|a, b| {
-                order(metric, (a.score, a.record.id.as_str()), (b.score, b.record.id.as_str()))
-            });
-        }
-        Ok((records, changed))
+        best: &mut Vec<ScoredRecord>,
+        chunks: Vec<FlatChunk>,
+        lsn: Lsn,
+        search: &Arc<Search>,
+    ) -> Result<(), EngineError> {
+        let view = TailView { chunks: chunks.into_iter().map(Arc::new).collect(), lsn };
+        best.extend(self.best_of(view, Arc::clone(search)).await?);
+        let metric = search.prepared.metric();
+        best.sort_by(|a, b| nearer_first(metric, a, b));
+        best.truncate(search.k);
+        Ok(())
     }
 }
 
-fn scan_chunk<'a>(chunk: &'a FlatChunk, prepared: &PreparedQuery, k: usize, at: Lsn) -> TopK<'a> {
-    let mut top = TopK::new(k, prepared.metric());
-    chunk.scan(Kernels::detect(), prepared, at, &mut top);
-    top
+/// What became of reading a namespace into memory.
+enum Loaded {
+    Ready(Arc<Tail>),
+    /// The namespace was emptied or deleted meanwhile.
+    Moved,
+    /// It takes more than was expected, and there is no room for that.
+    TooLarge,
+}
+
+impl Search {
+    /// What scanning so many rows costs at most, in multiplications.
+    fn work(&self, rows: usize) -> usize {
+        let filtering = if self.filter.is_some() { rows * FILTER_WORK } else { 0 };
+        self.prepared.work(rows) + filtering
+    }
+
+    fn scan<'a>(&self, chunk: &'a FlatChunk, at: Lsn) -> TopK<'a> {
+        let mut top = TopK::new(self.k, self.prepared.metric());
+        let scope = Scope { at, filter: self.filter.as_deref() };
+        chunk.scan(Kernels::detect(), &self.prepared, scope, &mut top);
+        top
+    }
+
+    /// Copies what was asked for.
+    fn hit(&self, candidate: &Candidate<'_>) -> Result<ScoredRecord, EngineError> {
+        let id = RecordId::parse(candidate.id).map_err(|_| RowError::unmatched())?;
+        let (mut values, mut sparse, mut metadata) = (Vec::new(), None, Metadata::default());
+        if self.include_values {
+            values = candidate.values.to_vec();
+            sparse = candidate.sparse.map(SparseRef::to_vector);
+        }
+        if self.include_metadata {
+            let stored = candidate.metadata.to_metadata();
+            metadata = stored.map_err(|_| RowError::damaged_metadata())?;
+        }
+        Ok(ScoredRecord { score: candidate.score, record: Record { id, values, sparse, metadata } })
+    }
 }
 
 fn merge<'a>(mut a: TopK<'a>, b: TopK<'a>) -> TopK<'a> {
@@ -264,22 +307,9 @@ fn merge<'a>(mut a: TopK<'a>, b: TopK<'a>) -> TopK<'a> {
     a
 }
 
-fn scored(
-    id: RecordId,
-    score: f32,
-    values: Vec<f32>,
-    sparse: Option<SparseVector>,
-    metadata: Metadata,
-) -> ScoredRecord {
-    ScoredRecord { score, record: Record { id, values, sparse, metadata } }
-}
-
-fn sort_hits(hits: &mut [Hit], metric: Metric) {
-    hits.sort_by(|a, b| order(metric, (a.score, &a.id), (b.score, &b.id)));
-}
-
 /// Nearest first; equal scores by id.
-fn order(metric: Metric, a: (f32, &str), b: (f32, &str)) -> std::cmp::Ordering {
-    let by_score = if metric.lower_is_nearer() { a.0.total_cmp(&b.0) } else { b.0.total_cmp(&a.0) };
-    by_score.then_with(|| a.1.cmp(b.1))
+fn nearer_first(metric: Metric, a: &ScoredRecord, b: &ScoredRecord) -> std::cmp::Ordering {
+    let by_score = a.score.total_cmp(&b.score);
+    let by_score = if metric.lower_is_nearer() { by_score } else { by_score.reverse() };
+    by_score.then_with(|| a.record.id.as_str().cmp(b.record.id.as_str()))
 }

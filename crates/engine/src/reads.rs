@@ -1,8 +1,8 @@
 //! Reading records: fetch, list, stats.
 //!
 //! Every read shows all acknowledged writes and only durable ones. Values and metadata of a record
-//! lie in two rows; both carry the version, and a read that catches them on different sides of a
-//! write is done again, so two versions are never mixed.
+//! lie in two rows; the one with metadata names the version of the other, and a read that catches
+//! them on different sides of a write is done again, so two versions are never mixed.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -104,7 +104,7 @@ impl Shard {
             };
             let record = RecordRow::decode(&record)?;
             let vector = VectorRow::decode(&vector)?;
-            if record.docid == vector.docid {
+            if record.vector_docid == vector.docid {
                 return Ok(Some(Record {
                     id: id.clone(),
                     values: vector.values,
@@ -168,7 +168,7 @@ impl Shard {
     }
 }
 
-async fn count(view: &View, place: Place) -> Result<CountRow, EngineError> {
+pub(crate) async fn count(view: &View, place: Place) -> Result<CountRow, EngineError> {
     match view.get(&rows::count_key(place)).await? {
         Some(bytes) => Ok(CountRow::decode(&bytes)?),
         None => Ok(CountRow::default()),

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 /// Multiplications below which a search runs on the calling thread: some 100 microseconds.
 const INLINE_WORK_MAX: usize = 1 << 20;
+/// What filtering one row costs, in multiplications.
+pub(crate) const FILTER_WORK: usize = 256;
 
 #[derive(Debug)]
 pub(crate) struct SearchPool {

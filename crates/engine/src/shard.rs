@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use lodgepole_storage::{Database, Storage, View, Visibility};
-use lodgepole_types::{Clock, DenseField, IndexId, Lsn, NamespaceName};
+use lodgepole_types::{Clock, DenseField, IndexId, Metric, NamespaceName};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::change::{Change, WriteRequest};
+use crate::aliases::PublishedAliases;
+use crate::change::{Change, Done, WriteRequest};
+use crate::matching::Registered;
 use crate::planner::Planner;
 use crate::rows::{self, NamespaceRow, Place};
 use crate::search_pool::SearchPool;
@@ -27,8 +30,22 @@ use crate::{EngineError, EngineOptions, WriteError};
 pub struct ShardRef {
     /// The index.
     pub index: IndexId,
-    /// Its dense field.
-    pub dense: DenseField,
+    /// Its dense vectors; none in a sparse index.
+    pub dense: Option<DenseField>,
+}
+
+impl ShardRef {
+    /// How nearness is scored.
+    #[must_use]
+    pub fn metric(&self) -> Metric {
+        self.dense.map_or(Metric::DotProduct, |dense| dense.metric)
+    }
+
+    /// Values of a dense vector; 0 in a sparse index.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.dense.map_or(0, |dense| dense.dimension as usize)
+    }
 }
 
 /// What all shards of a process share.
@@ -46,6 +63,10 @@ pub(crate) struct Shard {
     pub(crate) shape: ShardRef,
     pub(crate) database: Database,
     pub(crate) commons: Commons,
+    /// As of the last durable write.
+    pub(crate) aliases: PublishedAliases,
+    /// Updates and deletes by filter that may go on at once.
+    pub(crate) watches: Semaphore,
     commands: mpsc::Sender<Command>,
     stopped: Arc<AtomicBool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -60,23 +81,30 @@ impl Shard {
         database: Database,
         commons: Commons,
     ) -> Result<Arc<Self>, EngineError> {
-        let planner = Planner::open(&database).await?;
+        let options = &commons.options;
+        let planner = Planner::open(&database, shape.index, options.aliases_max).await?;
+        let aliases: PublishedAliases = Arc::new(ArcSwap::new(Arc::clone(&planner.aliases)));
+        let watches = Semaphore::new(options.watches_max);
         let stopped = Arc::new(AtomicBool::new(false));
         let context = WriterContext {
             index: shape.index,
             database: database.clone(),
             clock: Arc::clone(&commons.clock),
             tails: Arc::clone(&commons.tails),
+            aliases: Arc::clone(&aliases),
+            watch_ids_max: options.watch_ids_max,
             stopped: Arc::clone(&stopped),
-            cut_flush_max: commons.options.cut_flush_max,
+            cut_flush_max: options.cut_flush_max,
         };
-        let (sender, receiver) = mpsc::channel(commons.options.write_queue_max);
+        let (sender, receiver) = mpsc::channel(options.write_queue_max);
         let tasks = writer::start(&context, planner, receiver);
         let now = commons.clock.elapsed();
         let shard = Arc::new(Self {
             shape,
             database,
             commons,
+            aliases,
+            watches,
             commands: sender,
             stopped,
             tasks: Mutex::new(tasks),
@@ -103,16 +131,12 @@ impl Shard {
     }
 
     /// Applies one request; returns once it is durable and searchable.
-    pub(crate) async fn write(
-        &self,
-        namespace: &NamespaceName,
-        change: Change,
-    ) -> Result<Lsn, WriteError> {
-        let empties = matches!(change, Change::DeleteAll);
+    pub(crate) async fn write(&self, change: Change) -> Result<Done, WriteError> {
+        let leaves_dead_rows = change.may_leave_dead_rows();
         let (need, bytes) = change.room();
         self.commons.storage.admit(need, bytes)?;
         let (reply, answer) = oneshot::channel();
-        let request = WriteRequest { namespace: namespace.clone(), change, reply };
+        let request = WriteRequest { change, reply };
         let answered = async {
             self.send(Command::Write(request)).await?;
             answer.await.map_err(|_| self.stopped_error())?
@@ -124,10 +148,20 @@ impl Shard {
                 return Err(EngineError::Deadline(self.commons.options.write_deadline).into());
             }
         };
-        if empties && outcome.is_ok() {
+        if leaves_dead_rows && outcome.is_ok() {
             self.sweep.notify_one();
         }
         outcome
+    }
+
+    /// Lets the writer take note of the records of a namespace that writes touch from now on.
+    pub(crate) async fn watch(
+        &self,
+        namespace: &NamespaceName,
+    ) -> Result<Option<Registered>, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Watch { namespace: namespace.clone(), reply }).await?;
+        answer.await.map_err(|_| self.stopped_error())?
     }
 
     /// Removes rows that nothing refers to any more.

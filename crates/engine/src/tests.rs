@@ -2,10 +2,12 @@
 
 mod budgets;
 mod deletion;
+mod filtered;
 mod lifecycle;
 mod model;
 mod reading;
 mod tail_loading;
+mod writes;
 
 use std::sync::Arc;
 
@@ -60,7 +62,7 @@ impl Bench {
 
     pub(crate) fn new_index(&self, dimension: u32, metric: Metric) -> ShardRef {
         let index = IndexId::random(self.rng.as_ref());
-        ShardRef { index, dense: DenseField { dimension, metric } }
+        ShardRef { index, dense: Some(DenseField { dimension, metric }) }
     }
 
     pub(crate) async fn create(&self, dimension: u32, metric: Metric) -> ShardRef {
@@ -100,8 +102,9 @@ pub(crate) fn record(name: &str, values: &[f32]) -> Record {
 
 pub(crate) fn near(values: &[f32], top_k: u32) -> Query {
     Query {
-        near: Near::Vector(values.to_vec()),
+        near: Near::Dense(values.to_vec()),
         top_k,
+        filter: None,
         include_values: true,
         include_metadata: true,
     }

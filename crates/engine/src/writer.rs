@@ -7,15 +7,17 @@
 //! shard: the outcome of what was in flight is unknown until the log is read again, so the shard
 //! must be opened anew (never guessed at).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use lodgepole_storage::{CheckpointPin, Commit, Database, StorageError};
-use lodgepole_types::{Clock, IndexId, Lsn};
+use lodgepole_types::{Clock, IndexId, Lsn, NamespaceName, RecordId};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::change::{Effect, WriteRequest};
+use crate::aliases::{AliasMap, PublishedAliases};
+use crate::change::{Done, Effect, Outcome, WriteRequest};
+use crate::matching::{Registered, Watch};
 use crate::planner::{Plan, Planner};
 use crate::tails::TailCache;
 use crate::{EngineError, WriteError};
@@ -25,6 +27,12 @@ use crate::{EngineError, WriteError};
 pub(crate) enum Command {
     /// Apply a request.
     Write(WriteRequest),
+    /// Take note, from now on, of the records of a namespace that writes touch. There is none when
+    /// the namespace is the default one and was never written.
+    Watch {
+        namespace: NamespaceName,
+        reply: oneshot::Sender<Result<Option<Registered>, WriteError>>,
+    },
     /// Remove rows of dead namespaces.
     Sweep { keys: Vec<Vec<u8>>, reply: oneshot::Sender<Result<(), EngineError>> },
     /// Pin the state after everything queued before.
@@ -48,6 +56,8 @@ pub(crate) struct WriterContext {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tails: Arc<TailCache>,
+    pub(crate) aliases: PublishedAliases,
+    pub(crate) watch_ids_max: usize,
     pub(crate) stopped: Arc<AtomicBool>,
     pub(crate) cut_flush_max: Duration,
 }
@@ -68,8 +78,12 @@ impl WriterContext {
 struct InFlight {
     commit: Arc<Commit>,
     effect: Effect,
-    reply: Option<oneshot::Sender<Result<Lsn, WriteError>>>,
+    aliases: Option<Arc<AliasMap>>,
+    outcome: Outcome,
+    reply: Option<Reply>,
 }
+
+type Reply = oneshot::Sender<Result<Done, WriteError>>;
 
 /// Starts the writer and the applier of a shard; they end when `commands` closes.
 pub(crate) fn start(
@@ -83,6 +97,7 @@ pub(crate) fn start(
     let writer = Writer {
         context: context.clone(),
         planner,
+        watches: Vec::new(),
         last: None,
         last_lsn: context.database.durable_lsn(),
         in_flight: sender,
@@ -96,6 +111,8 @@ pub(crate) fn start(
 struct Writer {
     context: WriterContext,
     planner: Planner,
+    /// Watches end when whoever asked for them drops them.
+    watches: Vec<Weak<Watch>>,
     last: Option<Arc<Commit>>,
     last_lsn: Lsn,
     in_flight: mpsc::Sender<InFlight>,
@@ -106,6 +123,9 @@ impl Writer {
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Write(request) => self.write(request).await,
+                Command::Watch { namespace, reply } => {
+                    let _ = reply.send(self.watch(&namespace).await);
+                }
                 Command::Sweep { keys, reply } => {
                     let _ = reply.send(self.sweep(keys).await);
                 }
@@ -117,33 +137,25 @@ impl Writer {
     }
 
     async fn write(&mut self, request: WriteRequest) {
-        let WriteRequest { namespace, change, reply } = request;
+        let WriteRequest { change, reply } = request;
         if self.context.is_stopped() {
             let _ = reply.send(Err(EngineError::Stopped(self.context.index).into()));
             return;
         }
         let now = self.context.clock.now();
-        let planned = self.planner.plan(&self.context.database, &namespace, change, now).await;
-        let plan = match planned {
-            Ok(plan) => plan,
-            Err(WriteError::NamespaceNotFound) => {
-                let _ = reply.send(Err(WriteError::NamespaceNotFound));
-                return;
-            }
+        match self.planner.plan(&self.context.database, change, now).await {
+            Ok(plan) => self.submit(plan, Some(reply)).await,
             Err(error) => {
-                self.context.stop(&error);
+                if !error.is_refusal() {
+                    self.context.stop(&error);
+                }
                 let _ = reply.send(Err(error));
-                return;
             }
-        };
-        self.submit(plan, Some(reply)).await;
+        }
     }
 
-    async fn submit(
-        &mut self,
-        plan: Plan,
-        reply: Option<oneshot::Sender<Result<Lsn, WriteError>>>,
-    ) {
+    async fn submit(&mut self, mut plan: Plan, reply: Option<Reply>) {
+        let marks = self.marks(&mut plan);
         let commit = match self.context.database.write(plan.batch).await {
             Ok(commit) => Arc::new(commit),
             Err(error) => {
@@ -157,14 +169,60 @@ impl Writer {
         assert!(commit.lsn() > self.last_lsn, "the log went backwards");
         self.last_lsn = commit.lsn();
         self.last = Some(Arc::clone(&commit));
-        let _ = self.in_flight.send(InFlight { commit, effect: plan.effect, reply }).await;
+        // Only now: whoever takes these ids and then a view must see the write in it.
+        for (watch, ids) in marks {
+            match ids {
+                Some(ids) => watch.touch(ids),
+                None => watch.lose(),
+            }
+        }
+        let Plan { effect, aliases, outcome, .. } = plan;
+        let _ = self.in_flight.send(InFlight { commit, effect, aliases, outcome, reply }).await;
+    }
+
+    /// The watches that a plan concerns, with the ids it touches; without when it empties their
+    /// namespace.
+    fn marks(&mut self, plan: &mut Plan) -> Vec<(Arc<Watch>, Option<Vec<RecordId>>)> {
+        let touched = std::mem::take(&mut plan.touched);
+        if self.watches.is_empty() {
+            return Vec::new();
+        }
+        self.watches.retain(|watch| watch.strong_count() > 0);
+        let place = plan.effect.place;
+        let concerned = self.watches.iter().filter_map(Weak::upgrade);
+        concerned
+            .filter(|watch| place == Some(watch.place()))
+            .map(|watch| {
+                let ids = (!plan.effect.emptied).then(|| {
+                    let added = plan.effect.added.iter().map(|added| &added.id);
+                    added.chain(&touched).cloned().collect()
+                });
+                (watch, ids)
+            })
+            .collect()
+    }
+
+    async fn watch(&mut self, namespace: &NamespaceName) -> Result<Option<Registered>, WriteError> {
+        if self.context.is_stopped() {
+            return Err(EngineError::Stopped(self.context.index).into());
+        }
+        let found = self.planner.watched_place(&self.context.database, namespace).await;
+        if let Err(error) = &found
+            && !error.is_refusal()
+        {
+            self.context.stop(error);
+        }
+        let Some(place) = found? else { return Ok(None) };
+        let watch = Watch::new(place, self.context.watch_ids_max);
+        self.watches.push(Arc::downgrade(&watch));
+        Ok(Some(Registered { watch, since: self.last_lsn }))
     }
 
     async fn sweep(&mut self, keys: Vec<Vec<u8>>) -> Result<(), EngineError> {
         if self.context.is_stopped() {
             return Err(EngineError::Stopped(self.context.index));
         }
-        let mut plan = Plan { batch: lodgepole_storage::Batch::new(), effect: Effect::default() };
+        let mut plan = Plan::default();
         for key in keys {
             plan.batch.delete(key);
         }
@@ -211,12 +269,16 @@ impl Writer {
 }
 
 async fn apply_in_order(context: WriterContext, mut in_flight: mpsc::Receiver<InFlight>) {
-    while let Some(InFlight { commit, effect, reply }) = in_flight.recv().await {
+    while let Some(written) = in_flight.recv().await {
+        let InFlight { commit, effect, aliases, outcome, reply } = written;
         let outcome = match commit.durable().await {
             Ok(()) => {
                 let lsn = commit.lsn();
                 context.tails.apply(context.index, lsn, effect);
-                Ok(lsn)
+                if let Some(aliases) = aliases {
+                    context.aliases.store(aliases);
+                }
+                Ok(Done { lsn, outcome })
             }
             Err(error) => {
                 context.stop(&error);

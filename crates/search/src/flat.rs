@@ -9,20 +9,19 @@
 //! ascend can be joined by copying.
 
 mod builder;
+mod scan;
+mod sparse;
 
-use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use lodgepole_kernels::Kernels;
-use lodgepole_types::{Classify, ErrorKind, Lsn};
+use lodgepole_types::{Classify, ErrorKind, Filter, Lsn, StoredMetadata};
 
-pub use self::builder::FlatChunkBuilder;
-use crate::query::PreparedQuery;
-use crate::topk::{Candidate, TopK};
-
-/// Rows scored in one go; their scores stay on the stack.
-const BLOCK_ROWS: usize = 256;
+pub use self::builder::{FlatChunkBuilder, RowParts};
+pub use self::scan::Scope;
+use self::sparse::SparseColumn;
+pub use self::sparse::SparseRef;
+use crate::topk::Candidate;
 
 /// The death of a row that lives.
 const ALIVE: u64 = u64::MAX;
@@ -46,20 +45,21 @@ pub enum ChunkError {
         /// The one that came after it.
         docid: u64,
     },
-    /// The ids of all rows together take 4 GiB or more.
-    #[error("the record ids of the chunk take more than 4 GiB: split it")]
-    IdsTooLong,
+    /// A column has 2^32 bytes or entries, or more.
+    #[error("the {0} of the chunk are too many: split it")]
+    TooLarge(&'static str),
 }
 
 impl Classify for ChunkError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Dimension { .. } | Self::Order { .. } | Self::IdsTooLong => ErrorKind::Internal,
+            Self::Dimension { .. } | Self::Order { .. } | Self::TooLarge(_) => ErrorKind::Internal,
         }
     }
 }
 
-/// Rows with their ids, values and life spans. Rows are numbered from 0 in order of docid.
+/// Rows with their ids, vectors, metadata and life spans. Rows are numbered from 0 in order of docid.
+/// Either every row has a dense vector or, where the dimension is 0, none has.
 ///
 /// Methods that take a row panic when there is none of that number.
 #[derive(Debug)]
@@ -69,6 +69,8 @@ pub struct FlatChunk {
     born: Box<[Lsn]>,
     /// Lsn of death, or [`ALIVE`].
     dead: Box<[AtomicU64]>,
+    /// How many rows are dead.
+    dead_rows: AtomicUsize,
     /// n × d, row-major.
     values: Box<[f32]>,
     /// 1 / norm of each row; 0 for a zero vector.
@@ -76,57 +78,13 @@ pub struct FlatChunk {
     /// All ids, one after the other; that of row i ends at `id_ends[i]`.
     ids: Box<str>,
     id_ends: Box<[u32]>,
+    /// All metadata as stored, one after the other; that of row i ends at `metadata_ends[i]`.
+    metadata: Box<[u8]>,
+    metadata_ends: Box<[u32]>,
+    sparse: SparseColumn,
 }
 
 impl FlatChunk {
-    /// Scores all rows visible at `at` and pushes those that `top` admits.
-    ///
-    /// `at` must have been published after the burials up to it; then every one of them is seen.
-    /// For several chunks on several threads give each thread its own `top` and merge them.
-    ///
-    /// # Panics
-    /// When the query has another dimension, unless there are no rows.
-    pub fn scan<'a>(
-        &'a self,
-        kernels: Kernels,
-        query: &PreparedQuery,
-        at: Lsn,
-        top: &mut TopK<'a>,
-    ) {
-        self.scan_rows(0..self.rows(), kernels, query, at, top);
-    }
-
-    /// As [`scan`](Self::scan), for some of the rows: lets several threads share a large chunk.
-    ///
-    /// # Panics
-    /// When the range leaves the chunk, or the query has another dimension.
-    pub fn scan_rows<'a>(
-        &'a self,
-        rows: Range<usize>,
-        kernels: Kernels,
-        query: &PreparedQuery,
-        at: Lsn,
-        top: &mut TopK<'a>,
-    ) {
-        debug_assert_eq!(query.metric(), top.metric(), "one metric for query and collection");
-        let mut scores = [0.0; BLOCK_ROWS];
-        let mut start = rows.start;
-        while start < rows.end {
-            let block = start..rows.end.min(start + BLOCK_ROWS);
-            let scores = &mut scores[..block.len()];
-            let values = &self.values[block.start * self.dimension..block.end * self.dimension];
-            query.score_rows(kernels, values, &self.inverse_norms[block.clone()], scores);
-            for (row, &score) in block.clone().zip(&*scores) {
-                // PERF: the score decides first; after the first rows few get past it, so births
-                // and deaths are hardly ever loaded.
-                if top.admits(score) && self.is_visible(row, at) {
-                    top.push(self.candidate(row, score));
-                }
-            }
-            start = block.end;
-        }
-    }
-
     /// Marks the row of `docid` dead from `at` on. `true` when this call did it; `false` when there
     /// is no such row, or it is dead already (its first Lsn of death stays).
     ///
@@ -135,7 +93,13 @@ impl FlatChunk {
     pub fn bury(&self, docid: u64, at: Lsn) -> bool {
         let Some(row) = self.find(docid) else { return false };
         debug_assert!(self.born[row] <= at && at.0 != ALIVE, "a row dies after its birth");
-        self.dead[row].compare_exchange(ALIVE, at.0, Ordering::Release, Ordering::Relaxed).is_ok()
+        let death = &self.dead[row];
+        let dies =
+            death.compare_exchange(ALIVE, at.0, Ordering::Release, Ordering::Relaxed).is_ok();
+        if dies {
+            self.dead_rows.fetch_add(1, Ordering::Relaxed);
+        }
+        dies
     }
 
     /// The row of a docid, dead or alive.
@@ -150,10 +114,35 @@ impl FlatChunk {
         self.born[row] <= at && at.0 < self.dead[row].load(Ordering::Acquire)
     }
 
+    /// Whether a query in `scope` sees the row.
+    #[must_use]
+    pub fn is_in(&self, row: usize, scope: Scope<'_>) -> bool {
+        let matches = |filter: &Filter| filter.matches(self.metadata_of(row));
+        self.is_visible(row, scope.at) && scope.filter.is_none_or(matches)
+    }
+
     /// The values of a row; as many as the dimension.
     #[must_use]
     pub fn values_of(&self, row: usize) -> &[f32] {
         &self.values[row * self.dimension..(row + 1) * self.dimension]
+    }
+
+    /// The sparse values of a row; `None` when it has none.
+    #[must_use]
+    pub fn sparse_of(&self, row: usize) -> Option<SparseRef<'_>> {
+        self.sparse.of(row)
+    }
+
+    /// The metadata of a row.
+    #[must_use]
+    pub fn metadata_of(&self, row: usize) -> StoredMetadata<'_> {
+        let start = row.checked_sub(1).map_or(0, |before| self.metadata_ends[before]);
+        StoredMetadata::new(&self.metadata[start as usize..self.metadata_ends[row] as usize])
+    }
+
+    /// The rows that a query in `scope` sees, ascending. Looks at every row.
+    pub fn rows_in<'a>(&'a self, scope: Scope<'a>) -> impl Iterator<Item = usize> + 'a {
+        (0..self.rows()).filter(move |&row| self.is_in(row, scope))
     }
 
     /// The record id of a row.
@@ -188,6 +177,12 @@ impl FlatChunk {
         self.docids.len()
     }
 
+    /// How many rows have been buried.
+    #[must_use]
+    pub fn dead_rows(&self) -> usize {
+        self.dead_rows.load(Ordering::Relaxed)
+    }
+
     /// How many rows a query at `at` sees. Looks at every row.
     #[must_use]
     pub fn live_rows_at(&self, at: Lsn) -> usize {
@@ -216,6 +211,9 @@ impl FlatChunk {
             + size_of_val::<[f32]>(&self.inverse_norms)
             + self.ids.len()
             + size_of_val::<[u32]>(&self.id_ends)
+            + self.metadata.len()
+            + size_of_val::<[u32]>(&self.metadata_ends)
+            + self.sparse.bytes()
     }
 
     /// Joins chunks into one, in the order given, and leaves out the rows dead at or before
@@ -247,6 +245,8 @@ impl FlatChunk {
             docid: self.docids[row],
             id: self.id_of(row),
             values: self.values_of(row),
+            sparse: self.sparse_of(row),
+            metadata: self.metadata_of(row),
         }
     }
 }

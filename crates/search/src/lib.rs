@@ -16,6 +16,6 @@ mod flat;
 mod query;
 mod topk;
 
-pub use flat::{ChunkError, FlatChunk, FlatChunkBuilder};
-pub use query::{PreparedQuery, rescore};
+pub use flat::{ChunkError, FlatChunk, FlatChunkBuilder, RowParts, Scope, SparseRef};
+pub use query::PreparedQuery;
 pub use topk::{Candidate, TopK};

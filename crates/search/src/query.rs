@@ -1,4 +1,4 @@
-//! A query vector made ready, and the scores in the API's sense.
+//! A query made ready, and the scores in the API's sense.
 //!
 //! INVARIANT: finite values give a finite score. Scores are summed in f32; where that overflows, or
 //! where the norms are so extreme that products would vanish or overflow, the row is scored again
@@ -10,7 +10,9 @@
 use std::ops::RangeInclusive;
 
 use lodgepole_kernels::Kernels;
-use lodgepole_types::Metric;
+use lodgepole_types::{Metric, SparseVector};
+
+use crate::flat::SparseRef;
 
 /// 2^-50 to 2^50: inverse norms for which f32 sums are safe. The inner product of two such vectors
 /// is at most 2^100, and what its smallest terms lose below f32's range (2^-149 each) is less than
@@ -20,23 +22,47 @@ const ORDINARY_INVERSE: RangeInclusive<f32> = 8.881_784e-16..=1.125_899_9e15;
 /// The squares of the same range, a little narrower.
 const ORDINARY_SQUARE: RangeInclusive<f32> = 1e-30..=1e30;
 
-/// A query vector with what its metric needs precomputed. Share it between threads.
+/// A query with what its metric needs precomputed. Share it between threads.
 #[derive(Debug, Clone)]
 pub struct PreparedQuery {
+    metric: Metric,
+    dense: Option<DenseQuery>,
+    sparse: Option<SparseQuery>,
+}
+
+/// The dense part of a query.
+#[derive(Debug, Clone)]
+pub(crate) struct DenseQuery {
     metric: Metric,
     values: Box<[f32]>,
     inverse_norm: f32,
 }
 
+/// The sparse part of a query, by ascending dimension.
+#[derive(Debug, Clone)]
+pub(crate) struct SparseQuery(Box<[(u32, f32)]>);
+
 impl PreparedQuery {
-    /// Prepares a query. The values must be finite; a query with a NaN finds nothing.
+    /// Looks for dense vectors. The values must be finite; a query with a NaN finds nothing.
     #[must_use]
-    pub fn new(metric: Metric, values: Vec<f32>, kernels: Kernels) -> Self {
-        let inverse_norm = match metric {
-            Metric::Cosine => inverse_norm(kernels, &values),
-            Metric::DotProduct | Metric::Euclidean => 0.0,
-        };
-        Self { metric, values: values.into_boxed_slice(), inverse_norm }
+    pub fn dense(metric: Metric, values: Vec<f32>, kernels: Kernels) -> Self {
+        Self { metric, dense: Some(DenseQuery::new(metric, values, kernels)), sparse: None }
+    }
+
+    /// Looks for sparse vectors by inner product. A vector that shares no dimension with the query
+    /// is never found.
+    #[must_use]
+    pub fn sparse(vector: &SparseVector) -> Self {
+        let sparse = Some(SparseQuery::new(vector));
+        Self { metric: Metric::DotProduct, dense: None, sparse }
+    }
+
+    /// Looks by the sum of both inner products. What has no dense vector is never found; what has
+    /// no sparse one is scored by the dense one.
+    #[must_use]
+    pub fn hybrid(values: Vec<f32>, sparse: &SparseVector, kernels: Kernels) -> Self {
+        let dense = Some(DenseQuery::new(Metric::DotProduct, values, kernels));
+        Self { metric: Metric::DotProduct, dense, sparse: Some(SparseQuery::new(sparse)) }
     }
 
     /// The metric of the scores.
@@ -45,18 +71,90 @@ impl PreparedQuery {
         self.metric
     }
 
-    /// The query vector, as given.
+    /// What scanning so many rows costs, in multiplications, about. How many rows share a dimension
+    /// with a sparse query is not known before.
     #[must_use]
-    pub fn values(&self) -> &[f32] {
-        &self.values
+    pub fn work(&self, rows: usize) -> usize {
+        /// For a row that a sparse query may touch.
+        const SPARSE_ROW: usize = 32;
+        let dense = self.dense.as_ref().map_or(0, |dense| dense.values.len());
+        let sparse = if self.sparse.is_some() { SPARSE_ROW } else { 0 };
+        rows * (dense + sparse)
     }
 
-    /// The score of one vector: the bits that a scan gives it with the same kernels.
+    pub(crate) fn dense_part(&self) -> Option<&DenseQuery> {
+        self.dense.as_ref()
+    }
+
+    pub(crate) fn sparse_part(&self) -> Option<&SparseQuery> {
+        self.sparse.as_ref()
+    }
+
+    /// The score of one record's vectors: the bits that a scan gives it with the same kernels.
+    /// `None` where a scan would not find it.
     ///
     /// # Panics
-    /// When `values` has another dimension than the query.
+    /// When `values` has another dimension than the query, unless it is empty.
     #[must_use]
-    pub fn rescore(&self, kernels: Kernels, values: &[f32]) -> f32 {
+    pub fn rescore(
+        &self,
+        kernels: Kernels,
+        values: &[f32],
+        sparse: Option<SparseRef<'_>>,
+    ) -> Option<f32> {
+        let sum = self.sparse.as_ref().and_then(|query| query.sum(sparse?));
+        match &self.dense {
+            Some(_) if values.is_empty() => None,
+            Some(dense) => Some(with_sparse(dense.score(kernels, values), sum)),
+            None => sum.map(narrow),
+        }
+    }
+}
+
+impl SparseQuery {
+    fn new(vector: &SparseVector) -> Self {
+        let pairs = vector.indices.iter().zip(&vector.values);
+        let mut entries: Vec<_> = pairs.map(|(index, value)| (*index, *value)).collect();
+        entries.sort_unstable_by_key(|entry| entry.0);
+        Self(entries.into_boxed_slice())
+    }
+
+    /// Dimensions, ascending, with their values.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u32, f32)> {
+        self.0.iter().copied()
+    }
+
+    fn sum(&self, vector: SparseRef<'_>) -> Option<f64> {
+        let pairs = vector.indices.iter().zip(vector.values);
+        let mut entries: Vec<_> = pairs.map(|(index, value)| (*index, *value)).collect();
+        entries.sort_unstable_by_key(|entry| entry.0);
+        let mut sum = None;
+        for (index, value) in self.entries() {
+            if let Ok(at) = entries.binary_search_by_key(&index, |entry| entry.0) {
+                let product = f64::from(value) * f64::from(entries[at].1) + 0.0;
+                sum = Some(sum.map_or(product, |sum: f64| sum + product));
+            }
+        }
+        sum
+    }
+}
+
+/// A hybrid score: the sum, rounded once.
+pub(crate) fn with_sparse(dense: f32, sparse: Option<f64>) -> f32 {
+    sparse.map_or(dense, |sparse| narrow(f64::from(dense) + sparse))
+}
+
+impl DenseQuery {
+    fn new(metric: Metric, values: Vec<f32>, kernels: Kernels) -> Self {
+        let inverse_norm = match metric {
+            Metric::Cosine => inverse_norm(kernels, &values),
+            Metric::DotProduct | Metric::Euclidean => 0.0,
+        };
+        Self { metric, values: values.into_boxed_slice(), inverse_norm }
+    }
+
+    /// The score of one vector, whose norm is not known.
+    fn score(&self, kernels: Kernels, values: &[f32]) -> f32 {
         let inverse_norm = match self.metric {
             Metric::Cosine => inverse_norm(kernels, values),
             Metric::DotProduct | Metric::Euclidean => 0.0,
@@ -64,6 +162,10 @@ impl PreparedQuery {
         let mut score = [0.0];
         self.score_rows(kernels, values, &[inverse_norm], &mut score);
         score[0]
+    }
+
+    pub(crate) fn dimension(&self) -> usize {
+        self.values.len()
     }
 
     /// The scores of n rows: `rows` is n × d, row-major, `inverse_norms` as [`inverse_norm`] gives
@@ -125,17 +227,6 @@ impl PreparedQuery {
     }
 }
 
-/// The score between two vectors, for one that was not scored by a scan. Uses the best kernels; for
-/// several vectors against one query prepare it and call [`PreparedQuery::rescore`].
-///
-/// # Panics
-/// When the two have different dimensions.
-#[must_use]
-pub fn rescore(metric: Metric, query: &[f32], values: &[f32]) -> f32 {
-    let kernels = Kernels::detect();
-    PreparedQuery::new(metric, query.to_vec(), kernels).rescore(kernels, values)
-}
-
 /// 1 / norm; 0 for the zero vector, NaN where a value is NaN. Right for any finite values; beyond
 /// f32's range the nearest number in it, which [`is_ordinary`] then refuses.
 pub(crate) fn inverse_norm(kernels: Kernels, values: &[f32]) -> f32 {
@@ -161,7 +252,7 @@ fn exact_dot(a: &[f32], b: &[f32]) -> f64 {
 
 /// The nearest finite f32; NaN stays.
 #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is the purpose")]
-fn narrow(value: f64) -> f32 {
+pub(crate) fn narrow(value: f64) -> f32 {
     value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 

@@ -10,7 +10,9 @@
 
 use std::cmp::Ordering;
 
-use lodgepole_types::Metric;
+use lodgepole_types::{Metric, StoredMetadata};
+
+use crate::flat::SparseRef;
 
 /// Room beyond k before the buffer is cut back, so that a small k does not cut at every step.
 const SLACK: usize = 64;
@@ -24,8 +26,12 @@ pub struct Candidate<'a> {
     pub docid: u64,
     /// The record's id.
     pub id: &'a str,
-    /// The values of this version.
+    /// The dense values of this version; empty when it has none.
     pub values: &'a [f32],
+    /// The sparse values of this version.
+    pub sparse: Option<SparseRef<'a>>,
+    /// The metadata of this version.
+    pub metadata: StoredMetadata<'a>,
 }
 
 /// Collects candidates and keeps the k nearest.
@@ -64,6 +70,12 @@ impl<'a> TopK<'a> {
     #[must_use]
     pub fn threshold(&self) -> f32 {
         distance(self.metric, self.distance_max)
+    }
+
+    /// Whether every score is still admitted.
+    #[must_use]
+    pub fn admits_all(&self) -> bool {
+        self.bar.is_none() && self.k > 0
     }
 
     /// Whether a candidate with this score is worth pushing. Never for NaN. One comparison: ask

@@ -1,9 +1,11 @@
 //! Puts the layers below together, and keeps their chores running.
 //!
-//! The only place in this crate that names storage, catalog and engine. Order on the way up:
-//! storage (which locks the folder), catalog, engine, service; then what a crash cut off is put
+//! The only place in this crate that opens storage, catalog and engine. Order on the way up:
+//! storage (which locks the folder), catalog, engine, service. Keys are looked at
+//! as soon as they are there: an unprotected server opens nothing. Then what a crash cut off is put
 //! right and the ports of indexes are opened, and only then may a request come.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +19,12 @@ use lodgepole_storage::{OpenError, Storage, StorageOptions};
 use lodgepole_types::{Clock, Limits};
 use tokio::task::JoinHandle;
 
+use crate::front::{Access, Unprotected};
 use crate::serve::Components;
 use crate::settings::Settings;
 
+/// Pause between two looks at backup schedules.
+const SCHEDULE_INTERVAL: Duration = Duration::from_secs(20);
 /// Pause between two rounds of removing what was deleted.
 const REAP_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -34,6 +39,8 @@ pub(crate) enum AssemblyError {
     Engine(EngineStartError),
     #[error("index_ports holds no port")]
     NoPorts,
+    #[error(transparent)]
+    Unprotected(Unprotected),
     #[error("{}", causes(.0))]
     Service(ApiError),
 }
@@ -52,12 +59,12 @@ impl Assembly {
     /// [`AssemblyError`]; what was opened is closed again by being dropped.
     pub(crate) async fn open(
         settings: &Settings,
-        control_port: u16,
+        address: SocketAddr,
         ports: Arc<dyn PortBinder>,
         components: &Components,
     ) -> Result<Self, AssemblyError> {
         let Components { clock, rng, .. } = components;
-        let range = settings.index_ports.range(control_port);
+        let range = settings.index_ports.range(address.port());
         let range = PortRange::new(*range.start(), *range.end()).ok_or(AssemblyError::NoPorts)?;
         let storage = Storage::open_local(
             &settings.data_dir,
@@ -73,6 +80,14 @@ impl Assembly {
         let catalog = Catalog::open(&storage, CatalogOptions::new(range))
             .await
             .map_err(AssemblyError::Catalog)?;
+        let access = Access::new(address, settings.insecure_no_auth);
+        let state = catalog.contents().key_state();
+        if let Err(unprotected) = access.check(state, (address, &settings.data_dir)) {
+            if let Err(error) = catalog.close().await {
+                tracing::warn!(%error, "the catalog did not close cleanly");
+            }
+            return Err(AssemblyError::Unprotected(unprotected));
+        }
         let options = EngineOptions {
             write_buffer_bytes: settings.write_buffer_bytes,
             tail_bytes_max: settings.tail_bytes_max,
@@ -86,6 +101,7 @@ impl Assembly {
             rng: Arc::clone(rng),
             ports,
             rules: rules(settings),
+            sources: settings.sources(),
         });
         if let Err(error) = make_ready(&service).await {
             service.shutdown().await;
@@ -94,6 +110,7 @@ impl Assembly {
         let chores = vec![
             tokio::spawn(engine.upkeep()),
             tokio::spawn(reap(service.clone(), Arc::clone(clock))),
+            tokio::spawn(run_schedules(service.clone(), Arc::clone(clock))),
         ];
         Ok(Self { service, chores })
     }
@@ -126,13 +143,36 @@ fn advice(error: &OpenError) -> &'static str {
 }
 
 fn rules(settings: &Settings) -> Rules {
-    let limits = Limits { request_bytes_max: settings.request_bytes_max, ..Limits::default() };
-    Rules { limits, ..Rules::default() }
+    let limits = Limits {
+        request_bytes_max: settings.request_bytes_max,
+        pods_max: settings.pods_max,
+        ..Limits::default()
+    };
+    let mut rules = Rules { limits, ..Rules::default() };
+    for (cloud, region) in settings.regions.iter() {
+        rules.regions.allow(cloud, region);
+    }
+    rules
 }
 
 async fn make_ready(service: &Service) -> Result<(), ApiError> {
     service.settle().await?;
     service.open_ports().await
+}
+
+/// Takes the backups of schedules, for ever. The first round is at once: what was due while the
+/// server was off.
+async fn run_schedules(service: Service, clock: Arc<dyn Clock>) {
+    loop {
+        match service.run_schedules_once().await {
+            Ok(round) => tracing::debug!(?round, "looked at backup schedules"),
+            Err(error) => {
+                let cause = causes(&error);
+                tracing::warn!(cause, "a round of backup schedules failed; the next one goes on");
+            }
+        }
+        clock.sleep(SCHEDULE_INTERVAL).await;
+    }
 }
 
 /// Removes what was deleted, for ever.

@@ -1,46 +1,49 @@
 //! What every request passes, on every port, before REST and gRPC part.
 //!
 //! The order is the point: health first (no key), then the key, then where the request goes, then
-//! the body, so that nothing of a stranger's request is read or looked up. Every reply carries the
-//! id of its request. Errors are logged here, once, with that id.
+//! what the key allows, then the body, so that nothing of a stranger's request is read or looked up.
+//! Every reply carries the id of its request. Errors are logged here, once, with that id.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use lodgepole_api::{ApiError, ApiVersion, Plane};
-use lodgepole_service::{RequestContext, Service, Transport};
+use lodgepole_service::{IndexHosts, RequestContext, Service, Transport};
 use lodgepole_types::{BoxFuture, Clock, ErrorKind, Index, Rng};
 use parking_lot::RwLock;
 
 mod access;
 mod body;
 mod caller;
+mod domain;
 mod reply;
 mod work;
 
-pub(crate) use access::{Access, Unprotected};
-use body::Budget;
-pub(crate) use body::{BodyReader, Share};
+pub(crate) use access::{Access, Grant, Unprotected};
+pub(crate) use body::Budget;
+pub(crate) use body::{BodyReader, BytesMax, Held, Share};
 pub(crate) use caller::Caller;
+pub(crate) use domain::Domain;
+use domain::Named;
 pub(crate) use reply::{Position, Reply};
 pub(crate) use work::Work;
 
 use crate::settings::HostFormat;
-use crate::transport::{Handler, ReplyBody};
+use crate::transport::{Handler, ReplyBody, Way};
 use crate::{grpc, rest};
 
-/// The header of replies, and gRPC metadata key, with the id of the request.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-pinecone-request-id");
+/// How long a caller should wait that came while there were too many connections.
+const TURNED_AWAY_RETRY_AFTER_S: u16 = 1;
 
 /// Everything that answering a request needs.
 #[derive(Debug)]
 pub(crate) struct Front {
     /// Absent while the server starts and after it has stopped.
-    service: RwLock<Option<Service>>,
+    open: RwLock<Option<Open>>,
     access: Access,
     control_port: u16,
     host_format: HostFormat,
@@ -48,6 +51,15 @@ pub(crate) struct Front {
     work: Work,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
+}
+
+/// What is known once the data is open.
+#[derive(Debug, Clone)]
+pub(crate) struct Open {
+    /// What performs operations.
+    pub(crate) service: Service,
+    /// The domain below which indexes have host names, if they have.
+    pub(crate) domain: Option<Arc<Domain>>,
 }
 
 /// What the operator decided about requests.
@@ -59,8 +71,8 @@ pub(crate) struct FrontOptions {
     pub(crate) control_port: u16,
     /// How hosts are written in replies.
     pub(crate) host_format: HostFormat,
-    /// Longest body.
-    pub(crate) request_bytes_max: usize,
+    /// Longest bodies.
+    pub(crate) bytes_max: BytesMax,
     /// Memory for all bodies together.
     pub(crate) request_buffer_bytes: usize,
     /// Longest pause in the middle of a body.
@@ -76,15 +88,23 @@ pub(crate) struct Arrival {
     pub(crate) caller: Caller,
     /// Where it is to be answered.
     pub(crate) target: Target,
+    /// What its key allows.
+    pub(crate) grant: Grant,
+    /// How hosts are written in the reply.
+    hosts: IndexHosts,
 }
 
 /// What a request is addressed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
     /// Indexes, backups and restore jobs.
     ControlPlane,
     /// The records of the index on this port.
     IndexOnPort(u16),
+    /// The records of the index of this name.
+    IndexNamed(String),
+    /// The records of an index that there cannot be.
+    NoIndex,
 }
 
 impl Arrival {
@@ -93,9 +113,10 @@ impl Arrival {
     /// # Errors
     /// `NotFound` when no index is served here, as on the port of a deleted index.
     pub(crate) fn index(&self) -> Result<Arc<Index>, ApiError> {
-        let index = match self.target {
-            Target::ControlPlane => None,
-            Target::IndexOnPort(port) => self.service.index_by_port(port),
+        let index = match &self.target {
+            Target::ControlPlane | Target::NoIndex => None,
+            Target::IndexOnPort(port) => self.service.index_by_port(*port),
+            Target::IndexNamed(name) => self.service.index_by_name(name),
         };
         index.ok_or_else(|| {
             ApiError::new(
@@ -113,8 +134,7 @@ impl Arrival {
         Ok(RequestContext {
             version: ApiVersion::from_header(self.caller.version.as_deref())?,
             transport,
-            host_name: self.caller.host_name.clone(),
-            bare_host: self.caller.bare_host,
+            hosts: self.hosts.clone(),
             request_id: self.caller.request_id.clone(),
         })
     }
@@ -122,10 +142,10 @@ impl Arrival {
 
 impl Target {
     /// The plane it belongs to.
-    pub(crate) fn plane(self) -> Plane {
+    pub(crate) fn plane(&self) -> Plane {
         match self {
             Self::ControlPlane => Plane::Control,
-            Self::IndexOnPort(_) => Plane::Data,
+            Self::IndexOnPort(_) | Self::IndexNamed(_) | Self::NoIndex => Plane::Data,
         }
     }
 }
@@ -134,13 +154,13 @@ impl Front {
     /// A front without a service: it answers health checks, and 503 to everything else.
     pub(crate) fn new(options: FrontOptions, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
         let body = BodyReader {
-            bytes_max: options.request_bytes_max,
+            bytes_max: options.bytes_max,
             stall_timeout: options.stall_timeout,
             budget: Budget::new(options.request_buffer_bytes),
             clock: Arc::clone(&clock),
         };
         Self {
-            service: RwLock::new(None),
+            open: RwLock::new(None),
             access: options.access,
             control_port: options.control_port,
             host_format: options.host_format,
@@ -151,15 +171,15 @@ impl Front {
         }
     }
 
-    /// Begins to answer with this service.
-    pub(crate) fn open(&self, service: Service) {
-        *self.service.write() = Some(service);
+    /// Begins to answer.
+    pub(crate) fn open(&self, open: Open) {
+        *self.open.write() = Some(open);
     }
 
     /// Stops answering; returns when no operation is running any more, also none whose caller has
     /// gone away.
     pub(crate) async fn close(&self) {
-        *self.service.write() = None;
+        *self.open.write() = None;
         self.work.finished().await;
     }
 
@@ -173,39 +193,70 @@ impl Front {
         &self.work
     }
 
-    /// Where a request that arrived on a port goes: the one place that decides it. `_host` is the
-    /// host that the caller asked for, without its port.
-    fn target(&self, port: u16, _host: &str) -> Target {
-        if port == self.control_port { Target::ControlPlane } else { Target::IndexOnPort(port) }
+    /// The clock that deadlines are measured by.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
-    async fn answer(&self, port: u16, request_id: &str, request: Request<Incoming>) -> Reply {
+    /// Where a request goes: the one place that decides it. `host` is what the caller asked for,
+    /// without its port.
+    fn target(&self, port: u16, host: &str, domain: Option<&Domain>) -> Target {
+        if port != self.control_port {
+            return Target::IndexOnPort(port);
+        }
+        match domain.and_then(|domain| domain.named(host)) {
+            None => Target::ControlPlane,
+            Some(Named::Index(name)) => Target::IndexNamed(name.to_owned()),
+            Some(Named::Nothing) => Target::NoIndex,
+        }
+    }
+
+    /// How hosts are written in the reply: as the caller can use them.
+    fn hosts(&self, way: Way, caller: &Caller, domain: Option<&Domain>) -> IndexHosts {
+        let is_bare = match self.host_format {
+            // Clients dial TLS when there is no scheme; so does whoever uses names of the domain.
+            HostFormat::Auto => way.is_tls || domain.is_some(),
+            HostFormat::Url => false,
+            HostFormat::Bare => true,
+        };
+        let scheme = match (is_bare || caller.wants_bare_host, way.is_tls) {
+            (true, _) => "",
+            (false, true) => "https://",
+            (false, false) => "http://",
+        };
+        match domain {
+            Some(domain) => IndexHosts::named(domain.suffix(), scheme),
+            None => IndexHosts::on_ports_of(&caller.host_name, scheme),
+        }
+    }
+
+    async fn answer(&self, way: Way, request_id: &str, request: Request<Incoming>) -> Reply {
         if let Some(reply) = self.health(&request) {
             return reply;
         }
         let is_grpc = grpc::is_grpc(request.headers());
-        let caller = Caller::of(&request, self.host_format, request_id.to_owned());
-        let target = self.target(port, &caller.host_name);
-        let service = self.service.read().clone();
-        let admitted = if self.access.permits(request.headers()) {
-            service.ok_or_else(|| {
-                ApiError::new(ErrorKind::Unavailable, "").caused_by("starting or stopping")
-            })
-        } else {
-            Err(ApiError::new(ErrorKind::Unauthenticated, "Invalid API key"))
+        let caller = Caller::of(&request, request_id.to_owned());
+        let open = self.open.read().clone();
+        let domain = open.as_ref().and_then(|open| open.domain.as_deref());
+        let target = self.target(way.port, &caller.host_name, domain);
+        let admitted = match &open {
+            Some(open) => self.access.admit(request.headers(), &open.service),
+            // The keys are not known yet, or not any more.
+            None if Access::shows_key(request.headers()) => {
+                Err(ApiError::new(ErrorKind::Unavailable, "").caused_by("starting or stopping"))
+            }
+            None => Err(ApiError::new(ErrorKind::Unauthenticated, "Invalid API key")),
         };
-        let service = match admitted {
-            Ok(service) => service,
-            Err(error) => {
+        let (open, grant) = match (&open, admitted) {
+            (Some(open), Ok(grant)) => (open, grant),
+            (_, refused) => {
                 self.body.discard_from_stranger(request.into_body());
-                return if is_grpc {
-                    grpc::refuse(error)
-                } else {
-                    rest::refuse(target.plane(), error)
-                };
+                let error = refused.err().unwrap_or_else(|| ApiError::internal("no service"));
+                return refuse(is_grpc, target.plane(), error);
             }
         };
-        let arrival = Arrival { service, caller, target };
+        let hosts = self.hosts(way, &caller, domain);
+        let arrival = Arrival { service: open.service.clone(), caller, target, grant, hosts };
         if is_grpc {
             grpc::answer(self, arrival, request).await
         } else {
@@ -217,8 +268,8 @@ impl Front {
     fn health(&self, request: &Request<Incoming>) -> Option<Reply> {
         let (status, text) = match request.uri().path() {
             "/health/live" => (StatusCode::OK, "live"),
-            "/health/ready" => match &*self.service.read() {
-                Some(service) if service.is_writable() => (StatusCode::OK, "ready"),
+            "/health/ready" => match &*self.open.read() {
+                Some(open) if open.service.is_writable() => (StatusCode::OK, "ready"),
                 _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
             },
             _ => return None,
@@ -242,26 +293,54 @@ impl Front {
 impl Handler for Front {
     fn handle(
         self: Arc<Self>,
-        port: u16,
+        way: Way,
         request: Request<Incoming>,
     ) -> BoxFuture<'static, Response<ReplyBody>> {
         Box::pin(async move {
             let begun = self.clock.elapsed();
             let request_id = self.request_id(request.headers());
             let call = format!("{} {}", request.method(), request.uri().path());
-            let answer = AssertUnwindSafe(self.answer(port, &request_id, request)).catch_unwind();
+            let is_grpc = grpc::is_grpc(request.headers());
+            let answer = AssertUnwindSafe(self.answer(way, &request_id, request)).catch_unwind();
             let reply = answer.await.unwrap_or_else(|_| {
-                rest::refuse(self.target(port, "").plane(), ApiError::internal("it panicked"))
+                let plane = self.target(way.port, "", None).plane();
+                refuse(is_grpc, plane, ApiError::internal("it panicked"))
             });
             let took = self.clock.elapsed().saturating_sub(begun);
             log(&reply, &request_id, &call, took);
             let mut http = reply.http;
-            if let Ok(id) = HeaderValue::from_str(&request_id) {
-                http.headers_mut().insert(REQUEST_ID, id);
-            }
+            reply::mark(http.headers_mut(), &request_id, took);
             http
         })
     }
+
+    fn turn_away(
+        self: Arc<Self>,
+        way: Way,
+        request: Request<Incoming>,
+    ) -> BoxFuture<'static, Response<ReplyBody>> {
+        Box::pin(async move {
+            let request_id = self.request_id(request.headers());
+            let is_grpc = grpc::is_grpc(request.headers());
+            let may_close = request.version() < http::Version::HTTP_2;
+            self.body.discard_from_stranger(request.into_body());
+            let error = ApiError::new(ErrorKind::Unavailable, "").caused_by("too many connections");
+            let plane = self.target(way.port, "", None).plane();
+            let mut http = refuse(is_grpc, plane, error).http;
+            let headers = http.headers_mut();
+            headers.insert(header::RETRY_AFTER, TURNED_AWAY_RETRY_AFTER_S.into());
+            if may_close {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            reply::mark(headers, &request_id, Duration::ZERO);
+            http
+        })
+    }
+}
+
+/// The error as the transport and the plane print it.
+fn refuse(is_grpc: bool, plane: Plane, error: ApiError) -> Reply {
+    if is_grpc { grpc::refuse(error) } else { rest::refuse(plane, error) }
 }
 
 /// Writes the one log line of a request. The caller's mistakes are for debugging; ours are for the
@@ -285,6 +364,7 @@ fn log(reply: &Reply, request_id: &str, call: &str, took: Duration) {
         | ErrorKind::Unprocessable
         | ErrorKind::Unauthenticated
         | ErrorKind::Forbidden
+        | ErrorKind::PermissionDenied
         | ErrorKind::NotFound
         | ErrorKind::AlreadyExists
         | ErrorKind::Conflict

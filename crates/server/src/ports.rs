@@ -2,7 +2,7 @@
 //!
 //! An index can be reached the moment its create call is answered, so its port is bound before. The
 //! port of a deleted index stays bound: it answers 404 until another index gets it, and no other
-//! program can take it meanwhile.
+//! program can take it meanwhile. Where indexes are told apart by their names, no port is opened.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,12 +16,13 @@ use crate::transport::Listeners;
 #[derive(Debug)]
 pub(crate) struct IndexListeners {
     listeners: Arc<Listeners>,
-    address: IpAddr,
+    /// Absent when no ports are opened.
+    address: Option<IpAddr>,
 }
 
 impl IndexListeners {
-    /// Ports on this address.
-    pub(crate) fn new(listeners: Arc<Listeners>, address: IpAddr) -> Self {
+    /// Ports on this address, or none at all.
+    pub(crate) fn new(listeners: Arc<Listeners>, address: Option<IpAddr>) -> Self {
         Self { listeners, address }
     }
 }
@@ -29,7 +30,8 @@ impl IndexListeners {
 impl PortBinder for IndexListeners {
     fn bind(&self, port: u16) -> BoxFuture<'_, Result<(), PortError>> {
         Box::pin(async move {
-            match self.listeners.bind(SocketAddr::new(self.address, port)).await {
+            let Some(address) = self.address else { return Ok(()) };
+            match self.listeners.bind(SocketAddr::new(address, port)).await {
                 Ok(_) => Ok(()),
                 Err(cause) => Err(PortError { port, reason: cause.to_string() }),
             }

@@ -53,6 +53,7 @@ pub(crate) fn refuse(plane: Plane, error: ApiError) -> Reply {
 fn prepare(arrival: Arrival, head: &Parts) -> Result<Call, Reply> {
     let plane = arrival.target.plane();
     let route = route(plane, &head.method, head.uri.path()).map_err(|why| nowhere(plane, &why))?;
+    arrival.grant.permit(route.operation).map_err(|error| refuse(plane, error))?;
     let context = arrival.context(Transport::Rest).map_err(|error| refuse(plane, error))?;
     let index = match plane {
         Plane::Control => None,
@@ -68,9 +69,9 @@ async fn perform(
     head: &Parts,
     body: Incoming,
 ) -> Result<Reply, ApiError> {
-    let sent = front.body().read(body, 0).await?;
-    let held = front.body().unpack(&head.headers, sent)?;
     let operation = call.route.operation;
+    let sent = front.body().read(operation, body, 0).await?;
+    let held = front.body().unpack(operation, &head.headers, sent)?;
     call.body = held.bytes;
     let share = held.share;
     let performed = Box::pin(operations::perform(call));

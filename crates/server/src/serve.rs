@@ -10,16 +10,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lodgepole_service::Service;
 use lodgepole_storage::local::LocalOptions;
 use lodgepole_types::{Clock, Rng};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::assembly::{Assembly, AssemblyError};
-use crate::front::{Access, Front, FrontOptions, Unprotected};
+use crate::front::{Access, BytesMax, Domain, Front, FrontOptions, Open};
 use crate::logging::{self, LogLevelError};
+use crate::operator::{Door, Subject};
 use crate::ports::IndexListeners;
-use crate::settings::Settings;
+use crate::settings::{IndexPorts, Settings, TlsMode};
+use crate::tls::{Source, Tls, TlsError};
 use crate::transport::{Listeners, Stopped, TransportLimits};
 
 /// Open files beyond connections: data, log, one socket per index.
@@ -34,8 +37,10 @@ pub struct StartError(#[from] StartFailure);
 enum StartFailure {
     #[error(transparent)]
     LogLevel(#[from] LogLevelError),
-    #[error(transparent)]
-    Unprotected(#[from] Unprotected),
+    #[error("TLS cannot start: {0}")]
+    Tls(#[from] TlsError),
+    #[error("the operator's socket in {folder} cannot be made: {cause}")]
+    Door { folder: String, cause: io::Error },
     #[error("port {} on {} is in use by another program: stop that program, or choose another address with --listen ADDR:PORT", .0.port(), .0.ip())]
     PortInUse(SocketAddr),
     #[error("cannot listen on {address}: {cause}; choose another address with --listen ADDR:PORT")]
@@ -52,6 +57,10 @@ pub struct Server {
     front: Arc<Front>,
     listeners: Arc<Listeners>,
     assembly: Assembly,
+    door: Door,
+    tls: Option<Arc<Tls>>,
+    /// Keeps the certificate fresh.
+    tls_chore: Option<tokio::task::JoinHandle<()>>,
     address: SocketAddr,
     data_dir: PathBuf,
     stop_grace: Duration,
@@ -97,21 +106,24 @@ impl Server {
     ) -> Result<Self, StartFailure> {
         let Components { clock, rng, .. } = components.clone();
         logging::install(&settings)?;
-        let access = Access::for_address(settings.listen, settings.insecure_no_auth)?;
         raise_file_limit(u64::from(settings.connections_max) + OPEN_FILES_SPARE);
         let control = bind_control(settings.listen).await?;
         let address =
             control.local_addr().map_err(|cause| listen_failure(settings.listen, cause))?;
 
-        let options = front_options(&settings, access, address.port());
+        let tls =
+            tls_source(&settings, address).map(|source| Tls::open(source, Arc::clone(&clock)));
+        let tls = tls.transpose()?.map(Arc::new);
+        let options = front_options(&settings, address);
         let front = Arc::new(Front::new(options, Arc::clone(&clock), Arc::clone(&rng)));
         let handler = Arc::clone(&front);
         let limits = transport_limits(&settings);
-        let listeners = Arc::new(Listeners::new(handler, Arc::clone(&clock), limits));
+        let listeners = Arc::new(Listeners::new(handler, Arc::clone(&clock), limits, tls.clone()));
         listeners.adopt(control).map_err(|cause| listen_failure(address, cause))?;
 
-        let ports = Arc::new(IndexListeners::new(Arc::clone(&listeners), address.ip()));
-        let assembly = Assembly::open(&settings, address.port(), ports, &components).await;
+        let index_address = (settings.index_ports != IndexPorts::None).then(|| address.ip());
+        let ports = Arc::new(IndexListeners::new(Arc::clone(&listeners), index_address));
+        let assembly = Assembly::open(&settings, address, ports, &components).await;
         let assembly = match assembly {
             Ok(assembly) => assembly,
             Err(error) => {
@@ -119,12 +131,29 @@ impl Server {
                 return Err(error.into());
             }
         };
-        front.open(assembly.service().clone());
+        let service = assembly.service().clone();
+        let subject =
+            Subject { service: service.clone(), tls: tls.clone(), clock: Arc::clone(&clock) };
+        let door = match Door::open(&settings.data_dir, subject) {
+            Ok(door) => door,
+            Err(cause) => {
+                listeners.stop(Duration::ZERO).await;
+                assembly.close().await;
+                let folder = settings.data_dir.display().to_string();
+                return Err(StartFailure::Door { folder, cause });
+            }
+        };
+        let domain = domain(&settings, &service, address.port());
+        front.open(Open { service, domain });
+        let tls_chore = tls.clone().map(|tls| tokio::spawn(tls.keep_fresh()));
         tracing::info!(%address, data_dir = %settings.data_dir.display(), "ready");
         Ok(Self {
             front,
             listeners,
             assembly,
+            door,
+            tls,
+            tls_chore,
             address,
             data_dir: settings.data_dir,
             stop_grace: Duration::from_secs(settings.shutdown_timeout_s.into()),
@@ -138,23 +167,39 @@ impl Server {
         self.address
     }
 
-    /// The line that tells whoever started it that it is ready.
+    /// The lines that tell whoever started it that it is ready: one, and with a local authority two
+    /// more that tell how clients come to trust it.
     #[must_use]
     pub fn ready_line(&self) -> String {
         let data_dir =
             std::path::absolute(&self.data_dir).unwrap_or_else(|_| self.data_dir.clone());
-        format!(
-            "lodgepole {} ready: control plane http://{}, data in {}",
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let mut lines = format!(
+            "lodgepole {} ready: control plane {scheme}://{}, data in {}",
             env!("CARGO_PKG_VERSION"),
             self.address,
             data_dir.display()
-        )
+        );
+        if let Some(path) = self.tls.as_ref().and_then(|tls| tls.local_authority()) {
+            let path = std::path::absolute(&path).unwrap_or(path);
+            let path = path.display();
+            lines.push_str(&format!(
+                "\nclients have to trust the certificate {path}\n\
+                 Python, Go and Rust: SSL_CERT_FILE={path}, Python also ssl_ca_certs=\"{path}\", \
+                 Node: NODE_EXTRA_CA_CERTS={path}"
+            ));
+        }
+        lines
     }
 
     /// Stops: no new requests, then none in progress, then the data is closed. Requests that take
     /// longer than the setting allows are cut off; what they had acknowledged is kept.
     pub async fn stop(self) -> Ended {
         tracing::info!("stopping: requests in progress are finished");
+        if let Some(chore) = &self.tls_chore {
+            chore.abort();
+        }
+        self.door.close();
         let begun = self.clock.elapsed();
         let stopped = self.listeners.stop(self.stop_grace).await;
         let left = self.stop_grace.saturating_sub(self.clock.elapsed().saturating_sub(begun));
@@ -173,25 +218,28 @@ impl Server {
         }
     }
 
-    /// Runs until SIGTERM or SIGINT, then stops. A second signal ends the wait. `announce` is
-    /// called once signals are listened for, so that whoever waits for it may send one.
+    /// Runs until SIGTERM or SIGINT, then stops. A second signal ends the wait. SIGHUP reads the
+    /// certificate again. `announce` is called once signals are listened for, so that whoever waits
+    /// for it may send one.
     ///
     /// # Errors
     /// When signals cannot be received.
     pub async fn run(self, announce: impl FnOnce()) -> Result<Ended, StartError> {
         let mut signals = Signals::new().map_err(StartFailure::Signals)?;
         announce();
-        signals.next().await;
+        let tls = self.tls.clone();
+        signals.next(tls.as_deref()).await;
         tokio::select! {
             biased;
             ended = self.stop() => Ok(ended),
-            () = signals.next() => Ok(Ended::Forced),
+            () = signals.next(None) => Ok(Ended::Forced),
         }
     }
 }
 
-/// The signals that ask a service to stop.
+/// The signals that ask a service to stop, and the one that asks it to look at its files again.
 struct Signals {
+    hangup: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
@@ -199,15 +247,23 @@ struct Signals {
 impl Signals {
     fn new() -> io::Result<Self> {
         Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    /// Waits until it is to stop.
+    async fn next(&mut self, tls: Option<&Tls>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => match tls {
+                    Some(tls) => tls.tell(),
+                    None => tracing::info!("SIGHUP: there is no certificate to read again"),
+                },
+            }
         }
     }
 }
@@ -224,12 +280,46 @@ fn listen_failure(address: SocketAddr, cause: io::Error) -> StartFailure {
     }
 }
 
-fn front_options(settings: &Settings, access: Access, control_port: u16) -> FrontOptions {
+/// Where the certificate comes from; none without TLS.
+fn tls_source(settings: &Settings, address: SocketAddr) -> Option<Source> {
+    if !settings.tls_cert.as_os_str().is_empty() {
+        let (certificate, key) = (settings.tls_cert.clone(), settings.tls_key.clone());
+        return Some(Source::Files { certificate, key });
+    }
+    match settings.tls {
+        TlsMode::Off => None,
+        TlsMode::Local => Some(Source::Local {
+            folder: settings.tls_folder(),
+            names: crate::tls::names(&settings.domain, &settings.tls_names, address.ip()),
+        }),
+    }
+}
+
+/// The domain below which indexes have names.
+fn domain(settings: &Settings, service: &Service, control_port: u16) -> Option<Arc<Domain>> {
+    if settings.domain.is_empty() {
+        return None;
+    }
+    let project = match &*settings.project_id {
+        "" => service.project_id(),
+        given => given.to_owned(),
+    };
+    let port = match settings.advertised_port {
+        0 => control_port,
+        given => given,
+    };
+    Some(Arc::new(Domain::new(&settings.domain, &project, port)))
+}
+
+fn front_options(settings: &Settings, address: SocketAddr) -> FrontOptions {
     FrontOptions {
-        access,
-        control_port,
+        access: Access::new(address, settings.insecure_no_auth),
+        control_port: address.port(),
         host_format: settings.host_format,
-        request_bytes_max: settings.request_bytes_max,
+        bytes_max: BytesMax {
+            upsert: settings.upsert_bytes_max,
+            request: settings.request_bytes_max,
+        },
         request_buffer_bytes: settings.request_buffer_bytes,
         stall_timeout: Duration::from_secs(settings.stall_timeout_s.into()),
     }
@@ -241,6 +331,7 @@ fn transport_limits(settings: &Settings) -> TransportLimits {
         header_timeout: Duration::from_secs(settings.header_timeout_s.into()),
         stall_timeout: Duration::from_secs(settings.stall_timeout_s.into()),
         idle_timeout: Duration::from_secs(settings.idle_timeout_s.into()),
+        tls_only: settings.tls_only,
     }
 }
 

@@ -12,9 +12,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use lodgepole_storage::{SourceOptions, Sources};
 use serde::{Deserialize, Serialize};
 
 mod keys;
+mod regions;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +27,9 @@ pub const ENVIRONMENT_PREFIX: &str = "LODGEPOLE_";
 
 /// How far above the control port the ports of indexes reach when the range is `auto`.
 const INDEX_PORTS_AUTO: u16 = 1_000;
+
+/// Longest project id: with the longest name of an index it still fits a label of the DNS.
+const PROJECT_ID_BYTES_MAX: usize = 16;
 
 /// Why the settings cannot be used. The text names the place to correct.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,10 +45,23 @@ pub struct SettingsError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HostFormat {
-    /// `http://localhost:5081`: what most clients need on a plain port.
+    /// As the caller can use it: `http://localhost:5081` for one that came without TLS, the bare
+    /// form for one that came with it and for names of a domain.
+    Auto,
+    /// With the scheme that the caller used.
     Url,
     /// `localhost:5081`: what Pinecone Local answers, and what code written for it expects.
     Bare,
+}
+
+/// Where the certificate for TLS comes from, unless two files are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TlsMode {
+    /// There is none: no TLS.
+    Off,
+    /// A local authority, made on the first start.
+    Local,
 }
 
 /// How log lines are written.
@@ -62,6 +80,8 @@ pub enum LogFormat {
 pub enum IndexPorts {
     /// The ports that follow the control port.
     Auto,
+    /// No ports: indexes are told apart by their host names.
+    None,
     /// This range, both ends included.
     Range {
         /// Lowest port.
@@ -79,6 +99,9 @@ impl IndexPorts {
             Self::Auto => {
                 control_port.saturating_add(1)..=control_port.saturating_add(INDEX_PORTS_AUTO)
             }
+            // Never opened: they only number the indexes, in case that ports are opened later.
+            Self::None if control_port < u16::MAX / 2 => control_port + 1..=u16::MAX,
+            Self::None => 1..=control_port - 1,
             Self::Range { first, last } => first..=last,
         }
     }
@@ -88,15 +111,17 @@ impl TryFrom<String> for IndexPorts {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        if text == "auto" {
-            return Ok(Self::Auto);
+        match &*text {
+            "auto" => return Ok(Self::Auto),
+            "none" => return Ok(Self::None),
+            _ => {}
         }
         let range = text.split_once('-').and_then(|(first, last)| {
             Some((first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?))
         });
         match range {
             Some((first, last)) if first > 0 && first <= last => Ok(Self::Range { first, last }),
-            _ => Err(format!("'{text}' is neither `auto` nor a range such as 5081-5090")),
+            _ => Err(format!("'{text}' is neither `auto`, `none` nor a range such as 5081-5090")),
         }
     }
 }
@@ -111,6 +136,7 @@ impl fmt::Display for IndexPorts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => f.write_str("auto"),
+            Self::None => f.write_str("none"),
             Self::Range { first, last } => write!(f, "{first}-{last}"),
         }
     }
@@ -247,8 +273,11 @@ impl Settings {
         let refuse = |name: &str, problem: String| {
             Err(SettingsError { origin: format!("setting {name}"), problem })
         };
+        self.check_tls().and_then(|()| self.check_domain())?;
+        self.check_imports()?;
         let range = self.index_ports.range(self.listen.port());
-        if self.listen.port() != 0 && range.contains(&self.listen.port()) {
+        let opens_ports = self.index_ports != IndexPorts::None;
+        if opens_ports && self.listen.port() != 0 && range.contains(&self.listen.port()) {
             return refuse(
                 "index_ports",
                 format!("the range {} holds the control port {}", self.index_ports, self.listen),
@@ -257,17 +286,95 @@ impl Settings {
         if self.request_bytes_max == 0 {
             return refuse("request_bytes_max", "must be at least 1".to_owned());
         }
+        if self.upsert_bytes_max == 0 {
+            return refuse("upsert_bytes_max", "must be at least 1".to_owned());
+        }
         if self.connections_max == 0 {
             return refuse("connections_max", "must be at least 1".to_owned());
         }
-        if self.request_buffer_bytes < self.request_bytes_max {
-            return refuse(
-                "request_buffer_bytes",
-                format!("must be at least request_bytes_max, {}", self.request_bytes_max),
-            );
+        for (name, bytes_max) in [
+            ("request_bytes_max", self.request_bytes_max),
+            ("upsert_bytes_max", self.upsert_bytes_max),
+        ] {
+            if self.request_buffer_bytes < bytes_max {
+                let problem = format!("must be at least {name}, {bytes_max}");
+                return refuse("request_buffer_bytes", problem);
+            }
         }
         Ok(())
     }
+
+    fn check_tls(&self) -> Result<(), SettingsError> {
+        let is_given = |path: &PathBuf| !path.as_os_str().is_empty();
+        let (certificate, key) = (is_given(&self.tls_cert), is_given(&self.tls_key));
+        if certificate != key {
+            let missing = if certificate { "tls_key" } else { "tls_cert" };
+            return Err(refusal(missing, "a certificate and its key are given together"));
+        }
+        if certificate && self.tls == TlsMode::Local {
+            return Err(refusal("tls", "choose either `local` or tls_cert with tls_key"));
+        }
+        if self.tls_only && !certificate && self.tls == TlsMode::Off {
+            return Err(refusal("tls_only", "needs TLS: set tls, or tls_cert with tls_key"));
+        }
+        Ok(())
+    }
+
+    fn check_imports(&self) -> Result<(), SettingsError> {
+        let endpoint = &self.import_s3_endpoint;
+        let is_address = ["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme));
+        if !endpoint.is_empty() && !is_address {
+            return Err(refusal("import_s3_endpoint", "must start with http:// or https://"));
+        }
+        Ok(())
+    }
+
+    /// Where imports may come from.
+    pub(crate) fn sources(&self) -> Sources {
+        let set = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let folders =
+            self.import_dirs.split(',').map(str::trim).filter(|folder| !folder.is_empty());
+        Sources::new(SourceOptions {
+            // A folder without a name in full is one below where the server was started.
+            folders: folders.filter_map(|folder| std::path::absolute(folder).ok()).collect(),
+            s3_endpoint: set(&self.import_s3_endpoint),
+            s3_region: set(&self.import_s3_region),
+        })
+    }
+
+    fn check_domain(&self) -> Result<(), SettingsError> {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric();
+        let labels = || self.domain.split('.');
+        let is_label = |label: &str| {
+            let inner = |byte: u8| is_letter(byte) || byte == b'-';
+            (1..=63).contains(&label.len()) && label.bytes().all(inner)
+        };
+        if !self.domain.is_empty() && !labels().all(is_label) {
+            return Err(refusal("domain", "must be a domain name such as lodgepole.example.com"));
+        }
+        let project = &self.project_id;
+        if !project.bytes().all(is_letter) || project.len() > PROJECT_ID_BYTES_MAX {
+            return Err(refusal("project_id", "must be at most 16 letters and digits"));
+        }
+        if self.index_ports == IndexPorts::None && self.domain.is_empty() {
+            return Err(refusal("index_ports", "`none` needs domain, by which indexes are found"));
+        }
+        Ok(())
+    }
+
+    /// Where certificates are kept.
+    #[must_use]
+    pub fn tls_folder(&self) -> PathBuf {
+        if self.tls_dir.as_os_str().is_empty() {
+            self.data_dir.join("tls")
+        } else {
+            self.tls_dir.clone()
+        }
+    }
+}
+
+fn refusal(name: &str, problem: &str) -> SettingsError {
+    SettingsError { origin: format!("setting {name}"), problem: problem.to_owned() }
 }
 
 /// WHY: the default of `listen` is a constant address, so building it cannot fail.

@@ -1,9 +1,9 @@
 //! Connections: listening, telling protocols apart, time limits, and stopping.
 //!
-//! The layer knows HTTP/1.1 and HTTP/2 with prior knowledge, both on every port, and nothing about
-//! the API: requests go to a [`Handler`]. Invariants: no more connections than allowed are served;
-//! a peer that goes silent costs its connection and nothing else; after [`Listeners::stop`] returns
-//! no request is in progress.
+//! The layer knows HTTP/1.1 and HTTP/2 with prior knowledge, in clear text and in TLS, all on every
+//! port, and nothing about the API: requests go to a [`Handler`]. Invariants: no more connections
+//! than allowed are served, and those beyond are told so; a peer that goes silent costs its
+//! connection and nothing else; after [`Listeners::stop`] returns no request is in progress.
 //!
 //! hyper's own protocol detection and header timeout are not used: the first waits for ever for a
 //! peer that sends nothing, the second also cuts off idle connections that clients keep for reuse.
@@ -22,19 +22,36 @@ mod listeners;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub(crate) use listeners::{Listeners, Stopped};
 
 /// The body of a reply: JSON in one piece, or gRPC frames with trailers.
 pub(crate) type ReplyBody = tonic::body::Body;
 
-/// What answers requests.
+/// How a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// The local port.
+    pub(crate) port: u16,
+    /// Whether it was encrypted.
+    pub(crate) is_tls: bool,
+}
+
+/// What answers requests. Must not panic: a panic ends the connection and every other request on
+/// it.
 pub(crate) trait Handler: fmt::Debug + Send + Sync + 'static {
-    /// Answers a request that arrived on the local `port`. Must not panic: a panic ends the
-    /// connection and every other request on it.
+    /// Answers a request.
     fn handle(
         self: Arc<Self>,
-        port: u16,
+        way: Way,
+        request: Request<Incoming>,
+    ) -> BoxFuture<'static, Response<ReplyBody>>;
+
+    /// Answers a request on a connection beyond the limit: with that, quickly.
+    fn turn_away(
+        self: Arc<Self>,
+        way: Way,
         request: Request<Incoming>,
     ) -> BoxFuture<'static, Response<ReplyBody>>;
 }
@@ -50,4 +67,6 @@ pub(crate) struct TransportLimits {
     pub stall_timeout: Duration,
     /// Between two requests on a kept connection.
     pub idle_timeout: Duration,
+    /// Whether requests in clear text are refused; matters only when TLS is on.
+    pub tls_only: bool,
 }

@@ -10,7 +10,7 @@ use lodgepole_api::wire::backups::{BackupList, BackupReply};
 use lodgepole_api::{ApiError, ApiVersion, PageQuery, parse};
 use lodgepole_catalog::{BackupCut, CatalogError, NewBackup};
 use lodgepole_engine::ShardRef;
-use lodgepole_types::{Backup, BackupId};
+use lodgepole_types::{Backup, BackupId, BackupPurpose};
 
 use crate::RequestContext;
 use crate::indexes::known_name;
@@ -27,7 +27,8 @@ impl Service {
         index_name: &str,
         body: &[u8],
     ) -> Result<BackupReply, ApiError> {
-        let request = parse::create_backup(body)?;
+        let limits = &self.shared.rules.limits;
+        let request = parse::create_backup(body, ctx.version, limits)?;
         let index = self.shared.index(index_name)?;
         let shared = &self.shared;
         let new = NewBackup {
@@ -36,6 +37,8 @@ impl Service {
             name: request.name,
             description: request.description,
             created_at: shared.clock.now(),
+            purpose: BackupPurpose::User,
+            expires_at: None,
         };
         let shard = shard_of(&index);
         let backup = self.run_whole(|shared| shared.create_backup(shard, new)).await?;
@@ -64,9 +67,9 @@ impl Service {
             backups
         } else {
             let index = contents.index(&name).ok_or(CatalogError::IndexNotFound(name))?;
-            contents.backups_of(index.id)
+            contents.listed_backups_of(index.id)
         };
-        self.page(ctx.version, query, backups)
+        self.backup_page(ctx.version, query, backups)
     }
 
     /// Lists all backups, newest first, also those whose index is gone.
@@ -78,7 +81,7 @@ impl Service {
         ctx: &RequestContext,
         query: &PageQuery,
     ) -> Result<BackupList, ApiError> {
-        self.page(ctx.version, query, self.shared.catalog.backups())
+        self.backup_page(ctx.version, query, self.shared.catalog.contents().listed_backups())
     }
 
     /// Describes a backup.
@@ -87,7 +90,7 @@ impl Service {
     /// `NotFound`, also for what is not an id.
     pub fn describe_backup(&self, ctx: &RequestContext, id: &str) -> Result<BackupReply, ApiError> {
         let known = backup_id(id)?;
-        let backup = self.shared.catalog.backup(known);
+        let backup = self.shared.catalog.contents().listed_backup(known);
         let backup = backup.ok_or_else(|| ApiError::not_found("Backup", &id))?;
         Ok(BackupReply::of(&backup, ctx.version))
     }
@@ -106,7 +109,7 @@ impl Service {
         .await
     }
 
-    fn page(
+    fn backup_page(
         &self,
         version: ApiVersion,
         query: &PageQuery,
@@ -120,7 +123,7 @@ impl Service {
 }
 
 impl Shared {
-    async fn create_backup(
+    pub(crate) async fn create_backup(
         self: Arc<Self>,
         shard: ShardRef,
         new: NewBackup,

@@ -19,27 +19,58 @@ pub struct RequestContext {
     pub version: ApiVersion,
     /// How it came.
     pub transport: Transport,
-    /// The host that the client called, without port: a name, an IPv4 address, or an IPv6 address
-    /// with or without brackets.
-    pub host_name: String,
-    /// Whether hosts in replies go without a scheme: for Java clients, or by a setting.
-    pub bare_host: bool,
+    /// How addresses of indexes are written in the reply.
+    pub hosts: IndexHosts,
     /// Names the request in logs and in the reply.
     pub request_id: String,
 }
 
-impl RequestContext {
-    /// Where the data plane of `index` answers, as this client can reach it: the host that it
-    /// called, and the port of the index.
+/// How a client reaches indexes, as its own request showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexHosts {
+    /// What goes before the host: `http://`, `https://` or nothing.
+    scheme: &'static str,
+    place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Ports { host: String },
+    Names { suffix: String },
+}
+
+impl IndexHosts {
+    /// Each index has a port on the host that the client called: a name, an IPv4 address, or an
+    /// IPv6 address with or without brackets.
+    #[must_use]
+    pub fn on_ports_of(host: &str, scheme: &'static str) -> Self {
+        let is_bare_v6 = host.contains(':') && !host.starts_with('[');
+        let host = if is_bare_v6 { format!("[{host}]") } else { host.to_owned() };
+        Self { scheme, place: Place::Ports { host } }
+    }
+
+    /// Each index has a host name of its own: its name, and `suffix` after it.
+    #[must_use]
+    pub fn named(suffix: String, scheme: &'static str) -> Self {
+        Self { scheme, place: Place::Names { suffix } }
+    }
+
+    /// Where the data plane of `index` answers.
     #[must_use]
     pub fn host_of(&self, index: &Index) -> String {
-        let scheme = if self.bare_host { "" } else { "http://" };
-        let name = &self.host_name;
-        if name.contains(':') && !name.starts_with('[') {
-            format!("{scheme}[{name}]:{}", index.port)
-        } else {
-            format!("{scheme}{name}:{}", index.port)
+        let scheme = self.scheme;
+        match &self.place {
+            Place::Ports { host } => format!("{scheme}{host}:{}", index.port),
+            Place::Names { suffix } => format!("{scheme}{}{suffix}", index.config.name),
         }
+    }
+}
+
+impl RequestContext {
+    /// Where the data plane of `index` answers, as this client can reach it.
+    #[must_use]
+    pub fn host_of(&self, index: &Index) -> String {
+        self.hosts.host_of(index)
     }
 }
 

@@ -13,6 +13,7 @@ use lodgepole_engine::ShardRef;
 use lodgepole_types::{Index, IndexConfig, IndexId, IndexName};
 
 use crate::RequestContext;
+use crate::models::model_shape;
 use crate::service::{Service, Shared, log_left_over};
 
 impl Service {
@@ -42,26 +43,54 @@ impl Service {
         body: &[u8],
     ) -> Result<IndexReply, ApiError> {
         let shared = &self.shared;
-        let config = parse::create_index(body, ctx.version, &shared.rules, shared.rng.as_ref())?;
+        let rng = shared.rng.as_ref();
+        let parse::NewIndex { config, source_collection } =
+            parse::create_index(body, ctx.version, &shared.rules, &model_shape, rng)?;
+        let index = match source_collection {
+            None => self.run_whole(|shared| shared.create_index(config)).await?,
+            Some(source) => {
+                self.run_whole(|shared| shared.create_from_collection(config, source)).await?
+            }
+        };
+        Ok(reply(ctx, &index))
+    }
+
+    /// Creates an index for a model. The model need not be installed: only operations on text need
+    /// it.
+    ///
+    /// # Errors
+    /// As [`Self::create_index`]; `NotFound` also for an unknown model.
+    pub async fn create_index_for_model(
+        &self,
+        ctx: &RequestContext,
+        body: &[u8],
+    ) -> Result<IndexReply, ApiError> {
+        let shared = &self.shared;
+        let rng = shared.rng.as_ref();
+        let config =
+            parse::create_index_for_model(body, ctx.version, &shared.rules, &model_shape, rng)?;
         let index = self.run_whole(|shared| shared.create_index(config)).await?;
         Ok(reply(ctx, &index))
     }
 
-    /// Changes tags, deletion protection and read capacity of an index.
+    /// Changes what can change of an index: tags, deletion protection, read capacity, the size of a
+    /// pod index, and how its model is used.
     ///
     /// # Errors
-    /// `InvalidArgument`, `Unprocessable`, `NotFound`, `Unavailable`.
+    /// `InvalidArgument`, `Unprocessable`, `NotFound`, `Forbidden` for too many pods,
+    /// `Unavailable`.
     pub async fn configure_index(
         &self,
         ctx: &RequestContext,
         name: &str,
         body: &[u8],
     ) -> Result<IndexReply, ApiError> {
-        let change = parse::configure_index(body)?;
+        let change = parse::configure_index(body, ctx.version)?;
         let name = known_name(name)?;
         let index = self
             .run_whole(|shared| async move {
-                let apply = |config: &mut IndexConfig| change.apply(config, &shared.rules);
+                let apply =
+                    |config: &mut IndexConfig| change.apply(config, &shared.rules, &model_shape);
                 shared.catalog.configure_index(&name, apply).await
             })
             .await?;
@@ -71,7 +100,8 @@ impl Service {
     /// Deletes an index; its backups stay.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` while it is protected, `Unavailable`.
+    /// `NotFound`, `Forbidden` while it is protected, `FailedPrecondition` while a collection of it
+    /// is being made, `Unavailable`.
     pub async fn delete_index(&self, _ctx: &RequestContext, name: &str) -> Result<(), ApiError> {
         let name = known_name(name)?;
         self.run_whole(|shared| async move { shared.remove_index(&name).await }).await
@@ -112,6 +142,7 @@ impl Shared {
     pub(crate) async fn remove_index(&self, name: &IndexName) -> Result<(), ApiError> {
         let index = self.catalog.delete_index(name, self.clock.now()).await?;
         self.close_port(index.port).await;
+        self.imports.stop_into(index.id).await;
         self.engine.retire(index.id).await;
         Ok(())
     }

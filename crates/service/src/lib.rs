@@ -9,20 +9,31 @@
 //! - what is answered is durable: an index that a reply names exists, is ready, and has its port.
 #![forbid(unsafe_code)]
 
+mod aliases;
 mod backups;
+mod collections;
 mod context;
+mod filtered;
+mod imports;
 mod indexes;
+mod models;
+mod namespaces;
+mod operator;
 mod ports;
 mod reaper;
 mod restores;
 mod running;
+mod schedules;
 mod service;
 mod settle;
 mod undelivered;
+mod vector_replies;
 mod vectors;
 
-pub use context::{DataReply, RequestContext, Transport};
+pub use context::{DataReply, IndexHosts, RequestContext, Transport};
+pub use lodgepole_catalog::{ApiKey, KeyState, NewKey, Role};
 pub use ports::{PortBinder, PortError};
+pub use schedules::ScheduleRound;
 pub use service::{Service, ServiceParts};
 
 #[cfg(test)]

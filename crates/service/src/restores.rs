@@ -16,7 +16,8 @@ use lodgepole_api::{ApiError, PageQuery, parse};
 use lodgepole_catalog::{CatalogError, NewIndex, NewRestoreJob};
 use lodgepole_engine::ShardRef;
 use lodgepole_types::{
-    Classify, ErrorKind, Index, IndexId, NamespaceName, RestoreJobId, RestoreStatus,
+    BackupId, Classify, ErrorKind, Index, IndexConfig, IndexId, NamespaceName, RestoreJobId,
+    RestoreStatus,
 };
 use tokio::sync::oneshot;
 
@@ -36,11 +37,11 @@ impl Service {
     /// `Unavailable`.
     pub async fn create_index_from_backup(
         &self,
-        _ctx: &RequestContext,
+        ctx: &RequestContext,
         backup: &str,
         body: &[u8],
     ) -> Result<CreateIndexFromBackupReply, ApiError> {
-        let request = parse::create_index_from_backup(body, &self.shared.rules)?;
+        let request = parse::create_index_from_backup(body, ctx.version, &self.shared.rules)?;
         let order = Order { backup: backup_id(backup)?, request };
         let pass = self.begin()?;
         let (answer, answered) = oneshot::channel();
@@ -66,7 +67,7 @@ impl Service {
         query: &PageQuery,
     ) -> Result<RestoreJobList, ApiError> {
         let page = query.page(ctx.version, &self.shared.rules.limits)?;
-        let (jobs, pagination) = page.cut(self.shared.catalog.restore_jobs());
+        let (jobs, pagination) = page.cut(self.shared.catalog.contents().listed_restore_jobs());
         let data = jobs.iter().map(|job| RestoreJobReply::of(job)).collect();
         Ok(RestoreJobList { data, pagination })
     }
@@ -80,7 +81,8 @@ impl Service {
         _ctx: &RequestContext,
         id: &str,
     ) -> Result<RestoreJobReply, ApiError> {
-        let job = RestoreJobId::parse(id).and_then(|id| self.shared.catalog.restore_job(id));
+        let contents = self.shared.catalog.contents();
+        let job = RestoreJobId::parse(id).and_then(|id| contents.listed_restore_job(id));
         let job = job.ok_or_else(|| ApiError::not_found("Restore job", &id))?;
         Ok(RestoreJobReply::of(&job))
     }
@@ -115,7 +117,7 @@ impl Shared {
     fn made_before_restart(&self, order: &Order) -> Option<Made> {
         let contents = self.catalog.contents();
         let index = contents.index(&order.request.name)?;
-        let backup = contents.backup(order.backup)?;
+        let backup = contents.listed_backup(order.backup)?;
         let same = index.source_backup_id == Some(order.backup)
             && index.config == order.request.over(&backup.source);
         if !same {
@@ -130,18 +132,33 @@ impl Shared {
     }
 
     async fn restore(&self, order: &Order) -> Answer {
+        let backup = self.catalog.contents().listed_backup(order.backup);
+        let backup = backup.ok_or(CatalogError::BackupNotFound(order.backup))?;
+        let config = order.request.over(&backup.source);
+        let (index, job) = self.make_from(order.backup, config).await?;
+        Ok(Made { job, index: index.id })
+    }
+
+    /// Makes an index of this definition from what a backup holds. The dimension must be the
+    /// backup's.
+    pub(crate) async fn make_from(
+        &self,
+        backup: BackupId,
+        config: IndexConfig,
+    ) -> Result<(Arc<Index>, RestoreJobId), ApiError> {
         let job = RestoreJobId::random(self.rng.as_ref());
         let target = IndexId::random(self.rng.as_ref());
         let running = self.running.enter(&job);
         let new = NewRestoreJob {
             id: job,
-            backup_id: order.backup,
-            target_index_name: order.request.name.clone(),
+            backup_id: backup,
+            target_index_name: config.name.clone(),
             target_index_id: target,
             created_at: self.clock.now(),
         };
         self.catalog.begin_restore(new).await?;
-        let index = match self.bring_to_life(order, job, target).await {
+        let new = NewIndex { id: target, config, created_at: self.clock.now() };
+        let index = match self.bring_to_life(backup, job, new).await {
             Ok(index) => index,
             Err(Failure { error, outcome_known }) => {
                 if outcome_known {
@@ -151,29 +168,23 @@ impl Shared {
             }
         };
         drop(running);
-        self.open_first_port(index).await?;
-        Ok(Made { job, index: target })
+        Ok((self.open_first_port(index).await?, job))
     }
 
     async fn bring_to_life(
         &self,
-        order: &Order,
+        backup: BackupId,
         job: RestoreJobId,
-        target: IndexId,
+        new: NewIndex,
     ) -> Result<Arc<Index>, Failure> {
-        let backup = self.catalog.backup(order.backup);
-        let backup = backup.ok_or(CatalogError::BackupNotFound(order.backup))?;
-        let pin = backup.checkpoint.ok_or(CatalogError::BackupNotReady(order.backup))?;
-        let (source, dense) = (backup.source_index_id, backup.source.dense);
-        self.engine.clone_index(target, source, pin).await?;
+        let row = self.catalog.backup(backup).ok_or(CatalogError::BackupNotFound(backup))?;
+        let pin = row.checkpoint.ok_or(CatalogError::BackupNotReady(backup))?;
+        self.engine.clone_index(new.id, row.source_index_id, pin).await?;
         // Opens it: from now on the first request waits for nothing, and a clone that cannot be
         // opened is never called ready.
-        let shard = ShardRef { index: target, dense };
+        let shard = ShardRef { index: new.id, dense: new.config.dense };
         self.engine.fetch(shard, &NamespaceName::default(), &[]).await?;
-        let config = order.request.over(&backup.source);
-        let now = self.clock.now();
-        let new = NewIndex { id: target, config, created_at: now };
-        match self.catalog.complete_restore(job, new, now).await {
+        match self.catalog.complete_restore(job, new, self.clock.now()).await {
             Ok((index, _)) => Ok(index),
             Err(error) => {
                 // A change that failed half-way has poisoned the catalog.

@@ -7,10 +7,12 @@ use lodgepole_api::ApiError;
 use lodgepole_api::parse::Rules;
 use lodgepole_catalog::{Catalog, CatalogError};
 use lodgepole_engine::{Engine, ShardRef};
+use lodgepole_storage::Sources;
 use lodgepole_types::{Clock, ErrorKind, Index, Rng, Timestamp};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::PortBinder;
+use crate::imports::Imports;
 use crate::running::Running;
 use crate::undelivered::{Turns, Undelivered};
 
@@ -32,6 +34,8 @@ pub struct ServiceParts {
     pub ports: Arc<dyn PortBinder>,
     /// What requests are checked against.
     pub rules: Rules,
+    /// Where imports come from.
+    pub sources: Sources,
 }
 
 /// All operations. Cloning it is cheap and shares it.
@@ -50,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) rules: Rules,
     pub(crate) started_at: Timestamp,
     pub(crate) running: Running,
+    pub(crate) imports: Imports,
     pub(crate) undelivered: Undelivered,
     pub(crate) restore_turns: Turns,
     pub(crate) port_turn: Mutex<()>,
@@ -72,6 +77,7 @@ impl Service {
             rules: parts.rules,
             started_at,
             running: Running::default(),
+            imports: Imports::new(parts.sources),
             undelivered: Undelivered::default(),
             restore_turns: Turns::default(),
             port_turn: Mutex::default(),
@@ -112,6 +118,7 @@ impl Service {
 
     /// Waits for the changes that were begun, refuses new ones, then flushes and closes everything.
     pub async fn shutdown(&self) {
+        self.shared.imports.stop_all().await;
         let gate = &self.shared.gate;
         // An error means that it is closed already.
         let _all = gate.acquire_many(u32::from(CHANGES_MAX)).await;

@@ -2,8 +2,8 @@
 //!
 //! A backup that is Initializing and that nobody works on becomes Failed: its caller never heard of
 //! it, and what its checkpoint holds was not counted. A restore job that is Pending and that nobody
-//! works on loses its half-made data and becomes Failed, which frees the name and the backup. What
-//! cannot be done now is done in the next round.
+//! works on loses its half-made data and becomes Failed, which frees the name and the backup. An
+//! import goes on where it was. What cannot be done now is done in the next round.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ impl Shared {
                 self.abandon_restore(job.id, job.target_index_id).await;
             }
         }
-        Ok(())
+        self.settle_imports().await
     }
 
     /// Removes what a restore made so far, then ends its job. In this order: data is removed while

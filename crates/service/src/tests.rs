@@ -1,13 +1,19 @@
 //! Tests of the service over real parts and a store in memory. What they share stands here.
 
 mod backups;
+mod collections;
 mod crashes;
 mod cut_off;
+mod data;
+mod imports;
 mod indexes;
+mod models;
 mod retries;
+mod schedules;
 mod vectors;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,12 +26,14 @@ use lodgepole_catalog::{Catalog, CatalogOptions, PortRange};
 use lodgepole_engine::{Engine, EngineOptions};
 use lodgepole_storage::object_store::ObjectStore;
 use lodgepole_storage::object_store::memory::InMemory;
-use lodgepole_storage::{ShiftedClock, Storage, StorageOptions, SystemClock};
+use lodgepole_storage::{
+    ShiftedClock, SourceOptions, Sources, Storage, StorageOptions, SystemClock,
+};
 use lodgepole_types::{BoxFuture, Index, SeededRng};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{PortBinder, PortError, RequestContext, Service, ServiceParts, Transport};
+use crate::{IndexHosts, PortBinder, PortError, RequestContext, Service, ServiceParts, Transport};
 
 /// Ports that exist only here.
 #[derive(Debug, Default)]
@@ -60,6 +68,7 @@ pub(crate) struct Bench {
     pub(crate) catalog: Catalog,
     pub(crate) engine: Arc<Engine>,
     pub(crate) service: Service,
+    sources: Sources,
 }
 
 pub(crate) const FIRST_PORT: u16 = 5081;
@@ -79,11 +88,29 @@ impl Bench {
         Self::try_over(store, clock, rng).await.unwrap()
     }
 
+    /// A service that may import from this folder.
+    pub(crate) async fn importing(folder: &Path) -> Self {
+        let clock = Arc::new(ShiftedClock::new(Arc::new(SystemClock::new())));
+        let folders = vec![folder.to_owned()];
+        let sources = Sources::new(SourceOptions { folders, ..SourceOptions::default() });
+        let (store, rng) = (Arc::new(InMemory::new()), Arc::new(SeededRng::new(7)));
+        Self::with_sources(store, clock, rng, sources).await.unwrap()
+    }
+
     /// A service over this store; `None` when the store fails.
     pub(crate) async fn try_over(
         store: Arc<dyn ObjectStore>,
         clock: Arc<ShiftedClock>,
         rng: Arc<SeededRng>,
+    ) -> Option<Self> {
+        Self::with_sources(store, clock, rng, Sources::default()).await
+    }
+
+    async fn with_sources(
+        store: Arc<dyn ObjectStore>,
+        clock: Arc<ShiftedClock>,
+        rng: Arc<SeededRng>,
+        sources: Sources,
     ) -> Option<Self> {
         let ports = Arc::new(FakePorts::default());
         let options = StorageOptions::default();
@@ -103,16 +130,17 @@ impl Bench {
             rng: Arc::clone(&rng) as _,
             ports: Arc::clone(&ports) as _,
             rules: Rules::default(),
+            sources: sources.clone(),
         });
         service.settle().await.ok()?;
         service.open_ports().await.ok()?;
-        Some(Self { store, clock, rng, ports, catalog, engine, service })
+        Some(Self { store, clock, rng, ports, catalog, engine, service, sources })
     }
 
     /// Stops the service and starts another one over the same store.
     pub(crate) async fn restarted(self) -> Self {
         self.service.shutdown().await;
-        Self::over(self.store, self.clock, self.rng).await
+        Self::with_sources(self.store, self.clock, self.rng, self.sources).await.unwrap()
     }
 
     pub(crate) fn advance(&self, by: Duration) {
@@ -170,8 +198,7 @@ pub(crate) fn at(version: ApiVersion) -> RequestContext {
     RequestContext {
         version,
         transport: Transport::Rest,
-        host_name: "localhost".to_owned(),
-        bare_host: false,
+        hosts: IndexHosts::on_ports_of("localhost", "http://"),
         request_id: "r".to_owned(),
     }
 }

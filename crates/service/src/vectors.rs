@@ -1,39 +1,102 @@
-//! Operations on records.
+//! Operations on records: writing, and reading by id or by nearness.
+//!
+//! Reads resolve aliases first and name their target in the reply. Writes do not: the writer of the
+//! shard refuses the name of an alias, in the same order as it makes aliases.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lodgepole_api::wire::vectors::{
-    DeleteRequest, DeleteResponse, DescribeIndexStatsRequest, DescribeIndexStatsResponse,
-    FetchRequest, FetchResponse, ListItem, ListRequest, ListResponse, NamespaceSummary,
-    QueryRequest, QueryResponse, ScoredVector, SparseValues, UpsertRequest, UpsertResponse, Usage,
-    Vector,
+    DeleteRequest, DeleteResponse, FetchRequest, FetchResponse, ListItem, ListRequest,
+    ListResponse, QueryRequest, QueryResponse, UpdateRequest, UpdateResponse, UpsertRequest,
+    UpsertResponse,
 };
-use lodgepole_api::{ApiError, ApiVersion, parse};
-use lodgepole_engine::{Deletion, ListPage, Near, Query};
-use lodgepole_types::{Index, Metadata, NamespaceName, Record, ScoredRecord, SparseVector, Struct};
+use lodgepole_api::{ApiError, parse};
+use lodgepole_engine::{Deletion, ListPage, Near, Query, Update};
+use lodgepole_types::{Filter, Index, Lsn, MetadataPatch, NamespaceName};
 
+use crate::aliases::write_error;
 use crate::service::{Service, shard_of};
+use crate::vector_replies::{egress_bytes, scored, usage, vector};
 use crate::{DataReply, RequestContext};
 
 /// Records that one read unit covers in a fetch, in Pinecone's counting.
-const FETCHED_PER_READ_UNIT: usize = 10;
+pub(crate) const FETCHED_PER_READ_UNIT: usize = 10;
 
 impl Service {
     /// Stores records, all or none; durable when this returns.
     ///
     /// # Errors
-    /// `InvalidArgument`, or `Unavailable` with the outcome unknown.
+    /// `InvalidArgument`, `AlreadyExists` for the name of an alias, or `Unavailable` with the
+    /// outcome unknown.
     pub async fn upsert(
         &self,
         _ctx: &RequestContext,
         index: &Index,
         request: UpsertRequest,
     ) -> Result<DataReply<UpsertResponse>, ApiError> {
-        let limits = &self.shared.rules.limits;
-        let upsert = parse::upsert(request, index.config.dense, limits)?;
-        let engine = &self.shared.engine;
-        let lsn = engine.upsert(shard_of(index), &upsert.namespace.name, upsert.records).await?;
+        let upsert = parse::upsert(request, &index.config, &self.shared.rules.limits)?;
+        let name = &upsert.namespace.name;
+        let written = self.shared.engine.upsert(shard_of(index), name, upsert.records).await;
+        let lsn = written.map_err(|error| write_error(error, name.listed()))?;
         Ok(DataReply::written(UpsertResponse { upserted_count: upsert.count }, lsn))
+    }
+
+    /// Changes parts of one record, or metadata of all that match; all or nothing, and durable when
+    /// this returns. A dry run only counts.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `NotFound` for an unknown namespace, or `Unavailable` with the outcome
+    /// unknown.
+    pub async fn update(
+        &self,
+        _ctx: &RequestContext,
+        index: &Index,
+        request: UpdateRequest,
+    ) -> Result<DataReply<UpdateResponse>, ApiError> {
+        let update = parse::update(request, &index.config, &self.shared.rules.limits)?;
+        let name = &update.namespace.name;
+        match update.what {
+            parse::UpdateTarget::Record { id, values, sparse, metadata } => {
+                let update = Update { id, values, sparse, metadata };
+                let written = self.shared.engine.update(shard_of(index), name, update).await;
+                let lsn = written.map_err(|error| write_error(error, name.listed()))?;
+                Ok(DataReply::written(UpdateResponse::default(), lsn))
+            }
+            parse::UpdateTarget::Matching { filter, metadata } => {
+                self.check_filter(index, name, Some(&filter)).await?;
+                match metadata {
+                    Some(patch) => self.update_matching(index, name, filter, patch).await,
+                    None => self.count_matching(index, name, &filter).await,
+                }
+            }
+        }
+    }
+
+    async fn update_matching(
+        &self,
+        index: &Index,
+        name: &NamespaceName,
+        filter: Arc<Filter>,
+        patch: MetadataPatch,
+    ) -> Result<DataReply<UpdateResponse>, ApiError> {
+        let most = self.shared.rules.limits.update_matches_max;
+        let engine = &self.shared.engine;
+        let matched = engine.update_matching(shard_of(index), name, filter, patch, most).await;
+        let matched = matched.map_err(|error| write_error(error, name.listed()))?;
+        Ok(DataReply::written(matched_records(matched.count), matched.lsn))
+    }
+
+    /// The dry run of an update: refused where the update would be, and changes nothing.
+    async fn count_matching(
+        &self,
+        index: &Index,
+        name: &NamespaceName,
+        filter: &Arc<Filter>,
+    ) -> Result<DataReply<UpdateResponse>, ApiError> {
+        self.check_writable(index, name).await?;
+        let counted = self.shared.engine.count(shard_of(index), Some(name), filter).await?;
+        let count = counted.namespaces.get(name).copied().unwrap_or_default();
+        Ok(DataReply::read(matched_records(count), counted.lsn))
     }
 
     /// Deletes records, all or none; durable when this returns.
@@ -48,12 +111,18 @@ impl Service {
         request: DeleteRequest,
     ) -> Result<DataReply<DeleteResponse>, ApiError> {
         let delete = parse::delete(request, &self.shared.rules.limits)?;
-        let what = match delete.what {
-            parse::Deletion::Ids(ids) => Deletion::Ids(ids),
-            parse::Deletion::All => Deletion::All,
+        let (engine, shard) = (&self.shared.engine, shard_of(index));
+        let name = &delete.namespace.name;
+        let deleted = match delete.what {
+            parse::Deletion::Ids(ids) => engine.delete(shard, name, Deletion::Ids(ids)).await,
+            parse::Deletion::All => engine.delete(shard, name, Deletion::All).await,
+            parse::Deletion::Matching(filter) => {
+                self.check_filter(index, name, Some(&filter)).await?;
+                let matched = engine.delete_matching(shard, name, filter).await;
+                matched.map(|matched| matched.lsn)
+            }
         };
-        let engine = &self.shared.engine;
-        let lsn = engine.delete(shard_of(index), &delete.namespace.name, what).await?;
+        let lsn = deleted.map_err(|error| write_error(error, name.listed()))?;
         Ok(DataReply::written(DeleteResponse {}, lsn))
     }
 
@@ -63,23 +132,25 @@ impl Service {
     /// `InvalidArgument`, or `Unavailable`.
     pub async fn fetch(
         &self,
-        _ctx: &RequestContext,
+        ctx: &RequestContext,
         index: &Index,
         request: FetchRequest,
     ) -> Result<DataReply<FetchResponse>, ApiError> {
         let fetch = parse::fetch(request, &self.shared.rules.limits)?;
+        let namespace = self.read_namespace(index, fetch.namespace).await?;
         let engine = &self.shared.engine;
-        let fetched = engine.fetch(shard_of(index), &fetch.namespace.name, &fetch.ids).await?;
+        let fetched = engine.fetch(shard_of(index), &namespace.name, &fetch.ids).await?;
         let read_units = fetched.records.len().div_ceil(FETCHED_PER_READ_UNIT);
-        let message = FetchResponse {
-            vectors: fetched
-                .records
-                .into_iter()
-                .map(|record| (record.id.as_str().to_owned(), vector(record)))
-                .collect(),
-            namespace: fetch.namespace.spelling,
-            usage: usage(read_units),
+        let vectors = fetched
+            .records
+            .into_iter()
+            .map(|record| (record.id.as_str().to_owned(), vector(record)));
+        let mut message = FetchResponse {
+            vectors: vectors.collect(),
+            namespace: namespace.spelling,
+            usage: None,
         };
+        message.usage = usage(ctx.version, read_units, || egress_bytes(message.vectors.values()));
         Ok(DataReply::read(message, fetched.lsn))
     }
 
@@ -89,28 +160,34 @@ impl Service {
     /// `InvalidArgument`, or `Unavailable`.
     pub async fn query(
         &self,
-        _ctx: &RequestContext,
+        ctx: &RequestContext,
         index: &Index,
         request: QueryRequest,
     ) -> Result<DataReply<QueryResponse>, ApiError> {
         let limits = &self.shared.rules.limits;
-        let asked = parse::query(request, index.config.dense, limits)?;
+        let asked = parse::query(request, &index.config, ctx.version, limits)?;
+        let namespace = self.read_namespace(index, asked.namespace).await?;
+        self.check_filter(index, &namespace.name, asked.filter.as_ref()).await?;
         let query = Query {
             near: match asked.near {
-                parse::Near::Vector(values) => Near::Vector(values),
+                parse::Near::Dense(values) => Near::Dense(values),
+                parse::Near::Sparse(sparse) => Near::Sparse(sparse),
+                parse::Near::Hybrid { dense, sparse } => Near::Hybrid { dense, sparse },
                 parse::Near::Record(id) => Near::Record(id),
             },
             top_k: asked.top_k,
+            filter: asked.filter,
             include_values: asked.include_values,
             include_metadata: asked.include_metadata,
         };
         let engine = &self.shared.engine;
-        let answer = engine.query(shard_of(index), &asked.namespace.name, query).await?;
-        let message = QueryResponse {
+        let answer = engine.query(shard_of(index), &namespace.name, query).await?;
+        let mut message = QueryResponse {
             matches: answer.hits.into_iter().map(scored).collect(),
-            namespace: asked.namespace.spelling,
-            usage: usage(1),
+            namespace: namespace.spelling,
+            usage: None,
         };
+        message.usage = usage(ctx.version, 1, || egress_bytes(&message.matches));
         Ok(DataReply::read(message, answer.lsn))
     }
 
@@ -120,94 +197,45 @@ impl Service {
     /// `InvalidArgument`, or `Unavailable`.
     pub async fn list(
         &self,
-        _ctx: &RequestContext,
+        ctx: &RequestContext,
         index: &Index,
         request: ListRequest,
     ) -> Result<DataReply<ListResponse>, ApiError> {
         let list = parse::list(request, &self.shared.rules.limits)?;
+        let namespace = self.read_namespace(index, list.namespace).await?;
         let page = ListPage { prefix: list.prefix, after: list.after, limit: list.limit };
         let engine = &self.shared.engine;
-        let listed = engine.list(shard_of(index), &list.namespace.name, &page).await?;
+        let listed = engine.list(shard_of(index), &namespace.name, &page).await?;
         let last = listed.ids.last().filter(|_| listed.more);
-        let message = ListResponse {
+        let mut message = ListResponse {
             pagination: last.map(|last| parse::next_page(&page.prefix, last)),
             vectors: listed.ids.iter().map(|id| ListItem { id: id.as_str().to_owned() }).collect(),
-            namespace: list.namespace.spelling,
-            usage: usage(1),
+            namespace: namespace.spelling,
+            usage: None,
         };
+        message.usage = usage(ctx.version, 1, || egress_bytes(&message.vectors));
         Ok(DataReply::read(message, listed.lsn))
     }
 
-    /// Counts the records of an index, exactly.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for a filter, or `Unavailable`.
-    pub async fn describe_index_stats(
+    /// A position that reads which begin now have reached.
+    pub(crate) async fn position(&self, index: &Index) -> Result<Lsn, ApiError> {
+        Ok(self.shared.engine.position(shard_of(index)).await?)
+    }
+
+    /// Refuses a filter over a field that the schema of the namespace, or else of the index, leaves
+    /// out.
+    pub(crate) async fn check_filter(
         &self,
-        ctx: &RequestContext,
         index: &Index,
-        request: DescribeIndexStatsRequest,
-    ) -> Result<DataReply<DescribeIndexStatsResponse>, ApiError> {
-        parse::stats(&request)?;
-        let stats = self.shared.engine.stats(shard_of(index)).await?;
-        let total = stats.namespaces.values().map(|counts| counts.record_count).sum();
-        let namespaces: BTreeMap<_, _> = stats
-            .namespaces
-            .iter()
-            .map(|(name, counts)| {
-                let vector_count = saturated(counts.record_count);
-                (listed(name, ctx.version).to_owned(), NamespaceSummary { vector_count })
-            })
-            .collect();
-        let dense = index.config.dense;
-        let named = ctx.version.stats_name_metric();
-        let message = DescribeIndexStatsResponse {
-            namespaces,
-            dimension: Some(dense.dimension),
-            index_fullness: 0.0,
-            total_vector_count: saturated(total),
-            metric: named.then(|| dense.metric.as_str().to_owned()),
-            vector_type: named.then(|| "dense".to_owned()),
-        };
-        Ok(DataReply::read(message, stats.lsn))
+        name: &NamespaceName,
+        filter: Option<&Arc<Filter>>,
+    ) -> Result<(), ApiError> {
+        let Some(filter) = filter else { return Ok(()) };
+        let own = self.shared.engine.namespace_schema(shard_of(index), name).await?;
+        parse::check_filterable(filter, own.as_ref().or(index.config.metadata_schema.as_ref()))
     }
 }
 
-/// The name of a namespace in a listing.
-fn listed(name: &NamespaceName, version: ApiVersion) -> &str {
-    if version.lists_default_namespace_by_name() { name.listed() } else { name.as_str() }
-}
-
-fn vector(record: Record) -> Vector {
-    Vector {
-        id: record.id.as_str().to_owned(),
-        values: record.values,
-        metadata: metadata(record.metadata),
-        sparse_values: record.sparse.map(sparse),
-    }
-}
-
-fn scored(hit: ScoredRecord) -> ScoredVector {
-    let Vector { id, values, metadata, sparse_values } = vector(hit.record);
-    ScoredVector { id, score: hit.score, values, metadata, sparse_values }
-}
-
-/// Metadata that is empty is left out.
-fn metadata(metadata: Metadata) -> Option<Struct> {
-    (!metadata.is_empty()).then(|| metadata.into_struct())
-}
-
-fn sparse(sparse: SparseVector) -> SparseValues {
-    SparseValues { indices: sparse.indices, values: sparse.values }
-}
-
-/// Units of a read, at least 1.
-fn usage(read_units: usize) -> Option<Usage> {
-    let units = u32::try_from(read_units).unwrap_or(u32::MAX).max(1);
-    Some(Usage { read_units: Some(units) })
-}
-
-/// A count as the wire has room for it.
-fn saturated(count: u64) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
+fn matched_records(count: u64) -> UpdateResponse {
+    UpdateResponse { matched_records: Some(i32::try_from(count).unwrap_or(i32::MAX)) }
 }

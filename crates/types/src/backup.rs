@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{BackupId, IndexConfig, IndexId, IndexName, Lsn, RestoreJobId, Timestamp};
+use crate::{BackupId, IndexConfig, IndexId, IndexName, Lsn, RestoreJobId, ScheduleId, Timestamp};
 
 /// The state of one index at one moment, kept until it is deleted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,8 +14,8 @@ pub struct Backup {
     pub source_index_id: IndexId,
     /// The configuration of that index at that moment.
     pub source: IndexConfig,
-    /// Name given by the user.
-    pub name: Option<IndexName>,
+    /// Name given by the user. Free text before 2026-07, the rule of index names from then on.
+    pub name: Option<String>,
     /// Description given by the user.
     pub description: Option<String>,
     /// How far it is.
@@ -38,6 +38,43 @@ pub struct Backup {
     /// When the source index was deleted, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_index_deleted_at: Option<Timestamp>,
+    /// Why it was taken.
+    #[serde(default, skip_serializing_if = "BackupPurpose::is_user")]
+    pub purpose: BackupPurpose,
+    /// When it is to be deleted, if it was taken by a schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Why a backup was taken. It decides where users see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupPurpose {
+    /// A user asked for it.
+    #[default]
+    User,
+    /// It is the content of a collection of this name; not listed among the backups.
+    Collection(IndexName),
+    /// The schedule of this id took it.
+    Schedule(ScheduleId),
+}
+
+impl BackupPurpose {
+    /// Whether a user asked for it, which a row does not say.
+    fn is_user(&self) -> bool {
+        *self == Self::User
+    }
+}
+
+impl Backup {
+    /// The collection whose content it is.
+    #[must_use]
+    pub fn collection(&self) -> Option<&IndexName> {
+        match &self.purpose {
+            BackupPurpose::Collection(name) => Some(name),
+            BackupPurpose::User | BackupPurpose::Schedule(_) => None,
+        }
+    }
 }
 
 /// How far a backup is.

@@ -15,8 +15,10 @@ pub enum ErrorKind {
     Unprocessable,
     /// Send a valid API key.
     Unauthenticated,
-    /// Remove the protection, or use a key with the right role.
+    /// Remove the protection, or lower what is asked for.
     Forbidden,
+    /// Use a key with the right role.
+    PermissionDenied,
     /// Check the name.
     NotFound,
     /// Use the existing one, or another name.
@@ -41,11 +43,12 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::InvalidArgument,
         Self::Unprocessable,
         Self::Unauthenticated,
         Self::Forbidden,
+        Self::PermissionDenied,
         Self::NotFound,
         Self::AlreadyExists,
         Self::Conflict,
@@ -66,6 +69,7 @@ impl ErrorKind {
             Self::Unprocessable => ("UNPROCESSABLE_ENTITY", 422, 3),
             Self::Unauthenticated => ("UNAUTHENTICATED", 401, 16),
             Self::Forbidden => ("FORBIDDEN", 403, 7),
+            Self::PermissionDenied => ("PERMISSION_DENIED", 403, 7),
             Self::NotFound => ("NOT_FOUND", 404, 5),
             Self::AlreadyExists => ("ALREADY_EXISTS", 409, 6),
             Self::Conflict => ("ABORTED", 409, 10),

@@ -248,6 +248,14 @@ uuid_id!(
     /// The identity of a restore job.
     RestoreJobId
 );
+uuid_id!(
+    /// The identity of a bulk import. What it stages in its index goes by the same id.
+    ImportId
+);
+uuid_id!(
+    /// The identity of a schedule of backups.
+    ScheduleId
+);
 
 #[cfg(test)]
 mod tests;

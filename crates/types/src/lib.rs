@@ -8,27 +8,39 @@
 mod backup;
 mod clock;
 mod error_kind;
+mod filter;
 mod ids;
+mod import;
 mod index;
 mod limits;
 mod metadata;
+mod metadata_patch;
 mod metric;
 mod record;
 mod rng;
+mod schedule;
 mod tags;
 mod value;
 
-pub use backup::{Backup, BackupStatus, RestoreJob, RestoreStatus};
+pub use backup::{Backup, BackupPurpose, BackupStatus, RestoreJob, RestoreStatus};
 pub use clock::{BoxFuture, Clock, ManualClock, Timestamp};
 pub use error_kind::{Classify, ErrorKind};
-pub use ids::{BackupId, IdError, IndexId, IndexName, Lsn, NamespaceName, RecordId, RestoreJobId};
+pub use filter::{Filter, FilterError, StoredMetadata};
+pub use ids::{
+    BackupId, IdError, ImportId, IndexId, IndexName, Lsn, NamespaceName, RecordId, RestoreJobId,
+    ScheduleId,
+};
+pub use import::{Import, ImportErrorMode, ImportStatus};
 pub use index::{
-    DedicatedCapacity, DeletionProtection, DenseField, Deployment, Index, IndexConfig, ReadCapacity,
+    DedicatedCapacity, DeletionProtection, DenseField, Deployment, EmbedConfig, Index, IndexConfig,
+    PodSpec, ReadCapacity,
 };
 pub use limits::Limits;
 pub use metadata::{Metadata, MetadataError};
+pub use metadata_patch::MetadataPatch;
 pub use metric::Metric;
 pub use record::{Record, ScoredRecord, SparseVector};
 pub use rng::{Rng, SeededRng};
+pub use schedule::{BackupSchedule, Frequency};
 pub use tags::{TagError, Tags};
 pub use value::{Kind, ListValue, Struct, Value};

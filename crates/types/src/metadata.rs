@@ -108,15 +108,28 @@ fn is_allowed(value: &Value) -> bool {
     }
 }
 
-/// The value as compact JSON, cut to 16 bytes.
-fn excerpt(value: &Value) -> String {
+/// The value as compact JSON, cut to 16 bytes; whole numbers have a point, as in Pinecone's messages.
+pub(crate) fn excerpt(value: &Value) -> String {
     const BYTES_MAX: usize = 16;
-    let text = serde_json::to_string(value).unwrap_or_default();
+    let text = with_points(value).to_string();
     if text.len() <= BYTES_MAX {
         return text;
     }
     let end = (0..=BYTES_MAX).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     format!("{}...", &text[..end])
+}
+
+fn with_points(value: &Value) -> serde_json::Value {
+    match &value.kind {
+        None | Some(Kind::Null(_)) => serde_json::Value::Null,
+        Some(Kind::Number(number)) => (*number).into(),
+        Some(Kind::String(text)) => text.as_str().into(),
+        Some(Kind::Bool(flag)) => (*flag).into(),
+        Some(Kind::List(list)) => list.values.iter().map(with_points).collect(),
+        Some(Kind::Struct(map)) => {
+            map.fields.iter().map(|(key, value)| (key.clone(), with_points(value))).collect()
+        }
+    }
 }
 
 struct Counter(usize);
@@ -155,6 +168,18 @@ mod tests {
             assert!(message.ends_with("for field 'f'"), "{message}");
         }
         assert!(parse(r#"{"$f":1}"#).is_err());
+    }
+
+    #[test]
+    fn what_was_got_is_cut_and_its_numbers_have_points() {
+        for (text, got) in [
+            (r#"{"f":[10]}"#, "'[10.0]'"),
+            (r#"{"f":{"x":{"y":[0.5,null]}}}"#, "'{\"x\":{\"y\":[0.5,n...'"),
+            (r#"{"f":["äöüäöüä",1]}"#, "'[\"äöüäöüä...'"),
+        ] {
+            let message = parse(text).unwrap_err().0;
+            assert!(message.ends_with(&format!("got {got} for field 'f'")), "{message}");
+        }
     }
 
     #[test]

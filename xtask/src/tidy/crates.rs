@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::finding::Finding;
 
 /// Each crate with the crates that it may use directly.
-const DIRECTIONS: [(&str, &[&str]); 13] = [
+const DIRECTIONS: [(&str, &[&str]); 14] = [
     ("lodgepole-types", &[]),
     ("lodgepole-kernels", &["lodgepole-types"]),
     ("lodgepole-search", &["lodgepole-kernels", "lodgepole-types"]),
@@ -18,15 +18,22 @@ const DIRECTIONS: [(&str, &[&str]); 13] = [
     ("lodgepole-engine", &["lodgepole-search", "lodgepole-storage", "lodgepole-types"]),
     ("lodgepole-catalog", &["lodgepole-storage", "lodgepole-types"]),
     ("lodgepole-inference", &["lodgepole-kernels", "lodgepole-types"]),
+    ("lodgepole-import", &["lodgepole-types"]),
     ("lodgepole-api", &["lodgepole-types"]),
     (
         "lodgepole-service",
-        &["lodgepole-api", "lodgepole-catalog", "lodgepole-engine", "lodgepole-inference"],
+        &[
+            "lodgepole-api",
+            "lodgepole-catalog",
+            "lodgepole-engine",
+            "lodgepole-inference",
+            "lodgepole-import",
+        ],
     ),
     ("lodgepole-server", &["lodgepole-service"]),
     ("lodgepole", &["lodgepole-server"]),
     ("lodgepole-sim", &["lodgepole"]),
-    ("xtask", &["lodgepole-types"]),
+    ("xtask", &["lodgepole-types", "lodgepole-api"]),
 ];
 
 /// Crates of others that only some of ours may use.
@@ -43,7 +50,7 @@ const RESTRICTIONS: [Restriction; 3] = [
     Restriction {
         names: &["tokio", "tokio-*", "async-*", "futures*"],
         allowed: |package| {
-            let pure = ["kernels", "search", "api", "types"];
+            let pure = ["kernels", "search", "import", "api", "types"];
             !pure.iter().any(|name| package == format!("lodgepole-{name}"))
         },
         tests_may: false,

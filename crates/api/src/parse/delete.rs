@@ -1,14 +1,19 @@
 //! Checks a delete.
+//!
+//! With a filter, ids are ignored, as Pinecone ignores them: gRPC cannot tell an empty list of ids
+//! from none, and everything that the filter matches goes.
 
-use lodgepole_types::{Limits, RecordId};
+use std::sync::Arc;
 
-use super::Namespace;
+use lodgepole_types::{Filter, Limits, RecordId};
+
 use super::fetch::ids;
+use super::{Namespace, filter};
 use crate::ApiError;
 use crate::wire::vectors::DeleteRequest;
 
 /// Records to delete.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Delete {
     /// Where.
     pub namespace: Namespace,
@@ -17,15 +22,17 @@ pub struct Delete {
 }
 
 /// Which records go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Deletion {
     /// These.
     Ids(Vec<RecordId>),
+    /// All that match.
+    Matching(Arc<Filter>),
     /// All of the namespace.
     All,
 }
 
-/// Reads a delete: ids or everything, never both.
+/// Reads a delete: by ids, by filter, or of everything.
 ///
 /// # Errors
 /// `InvalidArgument`.
@@ -42,7 +49,7 @@ pub fn delete(request: DeleteRequest, limits: &Limits) -> Result<Delete, ApiErro
         (Some(filter), false) if filter.fields.is_empty() => {
             return Err(ApiError::invalid("Delete with empty metadata filter is not allowed"));
         }
-        (Some(_), false) => return Err(ApiError::not_served("Metadata filters in deletes")),
+        (Some(filter), false) => Deletion::Matching(filter::required(filter, limits)?),
         (None, false) if request.ids.is_empty() => {
             return Err(ApiError::invalid("A delete needs 'ids', 'deleteAll' or 'filter'"));
         }
@@ -61,10 +68,18 @@ mod tests {
     }
 
     #[test]
-    fn ids_or_everything() {
+    fn ids_filter_or_everything() {
         let id = RecordId::parse("a").unwrap();
         assert_eq!(read(r#"{"ids":["a"],"deleteAll":false}"#).unwrap(), Deletion::Ids(vec![id]));
         assert_eq!(read(r#"{"deleteAll":true,"ids":[]}"#).unwrap(), Deletion::All);
+        for json in [
+            r#"{"filter":{"a":1}}"#,
+            r#"{"filter":{"a":1},"ids":[]}"#,
+            r#"{"filter":{"a":1},"ids":["b"]}"#,
+        ] {
+            let Deletion::Matching(filter) = read(json).unwrap() else { panic!("{json}") };
+            assert_eq!(filter.fields().collect::<Vec<_>>(), ["a"]);
+        }
     }
 
     #[test]
@@ -72,11 +87,9 @@ mod tests {
         for (json, message) in [
             (r#"{"ids":["a"],"deleteAll":true}"#, "No explicit IDs allowed when delete_all=true"),
             (r#"{"filter":{},"deleteAll":true}"#, "No filter allowed when delete_all=true"),
+            (r#"{"filter":{"a":1},"deleteAll":true}"#, "No filter allowed when delete_all=true"),
             (r#"{"filter":{}}"#, "Delete with empty metadata filter is not allowed"),
-            (
-                r#"{"filter":{"a":1},"ids":["a"]}"#,
-                "Metadata filters in deletes are not served by this release of Lodgepole",
-            ),
+            (r#"{"filter":{},"ids":["a"]}"#, "Delete with empty metadata filter is not allowed"),
             ("{}", "A delete needs 'ids', 'deleteAll' or 'filter'"),
         ] {
             let error = read(json).unwrap_err();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::ApiError;
 
 /// Fields that a selection can name.
-const FIELDS_MAX: usize = 50;
+pub(super) const FIELDS_MAX: usize = 50;
 
 pub(super) fn check(schema: Value) -> Result<Value, ApiError> {
     let fields = schema

@@ -2,14 +2,11 @@
 
 use std::collections::HashMap;
 
-use lodgepole_types::{DenseField, Limits, Metadata, Metric, Record, RecordId};
+use lodgepole_types::{IndexConfig, Limits, Metadata, Record, RecordId};
 
-use super::Namespace;
+use super::{Namespace, values};
 use crate::ApiError;
-use crate::wire::vectors::{SparseValues, UpsertRequest, Vector};
-
-/// Below this every value counts as zero.
-const MAGNITUDE_MIN: f32 = 1e-8;
+use crate::wire::vectors::{UpsertRequest, Vector};
 
 /// Records to write.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,13 +19,13 @@ pub struct Upsert {
     pub count: u32,
 }
 
-/// Reads an upsert into an index with this field.
+/// Reads an upsert into this index.
 ///
 /// # Errors
 /// `InvalidArgument`, naming the first record that is wrong.
 pub fn upsert(
     request: UpsertRequest,
-    dense: DenseField,
+    index: &IndexConfig,
     limits: &Limits,
 ) -> Result<Upsert, ApiError> {
     let namespace = Namespace::parse(request.namespace)?;
@@ -42,7 +39,7 @@ pub fn upsert(
     let mut records: Vec<Record> = Vec::with_capacity(sent);
     let mut places: HashMap<RecordId, usize> = HashMap::with_capacity(sent);
     for vector in request.vectors {
-        let record = record(vector, dense, limits)?;
+        let record = record(vector, index, limits)?;
         match places.get(&record.id) {
             Some(&place) => records[place] = record,
             None => {
@@ -55,52 +52,23 @@ pub fn upsert(
     Ok(Upsert { namespace, records, count })
 }
 
-fn record(vector: Vector, dense: DenseField, limits: &Limits) -> Result<Record, ApiError> {
+fn record(vector: Vector, index: &IndexConfig, limits: &Limits) -> Result<Record, ApiError> {
     let id = RecordId::parse(&vector.id).map_err(|error| ApiError::invalid(error.0))?;
-    if let Some(sparse) = &vector.sparse_values {
-        no_sparse(sparse, dense.metric)?;
-    }
-    if vector.values.is_empty() {
-        return Err(ApiError::invalid(format!("Vector '{id}' has no values")));
-    }
-    check_values(&vector.values, dense)?;
-    if vector.values.iter().all(|value| value.abs() < MAGNITUDE_MIN) {
-        return Err(ApiError::invalid("Dense vectors must contain at least one non-zero value."));
+    let sparse = vector.sparse_values;
+    let sparse = sparse.map(|sparse| values::scored_sparse(sparse, index, limits)).transpose()?;
+    match (vector.values.is_empty(), &sparse) {
+        // An index for both takes records with either.
+        (true, Some(_)) => {}
+        (true, None) if index.dense.is_none() => {
+            return Err(ApiError::invalid(format!(
+                "Vector '{id}' has no sparse values, which a sparse index requires"
+            )));
+        }
+        _ => values::stored_dense(&vector.values, index)?,
     }
     let metadata = Metadata::parse(vector.metadata.unwrap_or_default(), limits)
         .map_err(|error| ApiError::invalid(error.0))?;
-    Ok(Record { id, values: vector.values, sparse: None, metadata })
-}
-
-/// Checks length and values of a dense vector.
-pub(super) fn check_values(values: &[f32], dense: DenseField) -> Result<(), ApiError> {
-    if u32::try_from(values.len()) != Ok(dense.dimension) {
-        return Err(ApiError::invalid(format!(
-            "Vector dimension {} does not match the dimension of the index {}",
-            values.len(),
-            dense.dimension
-        )));
-    }
-    if let Some(place) = values.iter().position(|value| !value.is_finite()) {
-        return Err(ApiError::invalid(format!(
-            "Vector values must be finite 32-bit numbers, but value {place} is not"
-        )));
-    }
-    Ok(())
-}
-
-/// Refuses sparse values; an empty pair of lists counts as none.
-pub(super) fn no_sparse(sparse: &SparseValues, metric: Metric) -> Result<(), ApiError> {
-    if sparse.indices.is_empty() && sparse.values.is_empty() {
-        return Ok(());
-    }
-    if metric == Metric::DotProduct {
-        return Err(ApiError::not_served("Sparse values"));
-    }
-    Err(ApiError::invalid(
-        "Index configuration does not support sparse values - only indexes that are sparse or \
-         using dotproduct are supported",
-    ))
+    Ok(Record { id, values: vector.values, sparse, metadata })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Backups and restore jobs as each version shows them.
 //!
-//! Up to 2026-04 a backup names `dimension` and `metric`, from then on its `schema`. Counts are
-//! absent until they are true.
+//! Up to 2026-04 a backup names `dimension` (0 for a sparse index) and `metric`, from then on its
+//! `schema`. Counts are absent until they are true.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::capacity::ReadCapacityRequest;
-use super::index_reply::{SchemaReply, tags};
+use super::index_reply::tags;
 use super::index_request::TagsRequest;
+use super::schema_reply::SchemaReply;
 use crate::ApiVersion;
 use crate::page::Pagination;
 
@@ -35,6 +36,10 @@ pub struct CreateIndexFromBackup {
     pub deletion_protection: Option<String>,
     /// Read capacity.
     pub read_capacity: Option<ReadCapacityRequest>,
+    /// Another cloud than the backup's; `unstable` only.
+    pub cloud: Option<String>,
+    /// Another region than the backup's; `unstable` only.
+    pub region: Option<String>,
 }
 
 /// Answer to [`CreateIndexFromBackup`].
@@ -141,13 +146,13 @@ impl BackupReply {
                 .source_index_deleted_at
                 .filter(|_| version >= ApiVersion::V2026_07)
                 .map(|time| time.rfc3339()),
-            name: backup.name.as_ref().map(ToString::to_string),
+            name: backup.name.clone(),
             description: backup.description.clone(),
             status: status(backup.status, version),
             cloud: source.deployment.cloud().to_owned(),
             region: source.deployment.region().to_owned(),
-            dimension: (!schema_style).then_some(source.dense.dimension),
-            metric: (!schema_style).then(|| source.dense.metric.as_str()),
+            dimension: (!schema_style).then(|| source.dimension().unwrap_or(0)),
+            metric: (!schema_style).then(|| source.metric().as_str()),
             schema,
             record_count: ready.then_some(backup.record_count),
             namespace_count: ready.then_some(backup.namespace_count),

@@ -2,23 +2,21 @@
 //!
 //! One internal model, two dialects. Classic (up to 2026-04): `dimension`, `metric`, `spec`, each
 //! part from the version that introduced it. Schema style (2026-01.alpha, from 2026-07): `schema`
-//! and `deployment`. From 2026-07 a dense index reports both reserved fields, as Pinecone does;
-//! the clients take the pair for a dense index. The preview reports exactly what was declared, and
-//! only fields with a type, because its clients drop an index with any other.
+//! and `deployment` (see `schema_reply`).
+//!
+//! An old version must be able to read a list that holds indexes which it does not know, because
+//! its clients give up the whole list otherwise. So before 2025-01 a sparse index has dimension 0,
+//! and before 2025-04 an index in the user's own cloud is shown as serverless.
 
 use std::collections::BTreeMap;
 
-use lodgepole_types::{Deployment, Index, IndexConfig};
+use lodgepole_types::{Deployment, EmbedConfig, Index, IndexConfig, PodSpec};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::capacity::ReadCapacityReply;
+use super::schema_reply::SchemaIndex;
 use crate::ApiVersion;
-
-/// The reserved field of dense vectors.
-pub const DENSE_FIELD: &str = "_values";
-/// The reserved field of sparse vectors.
-pub const SPARSE_FIELD: &str = "_sparse_values";
 
 /// An index.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,7 +40,8 @@ pub struct IndexList {
 pub struct ClassicIndex {
     name: String,
     metric: &'static str,
-    dimension: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimension: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vector_type: Option<&'static str>,
     host: String,
@@ -51,11 +50,16 @@ pub struct ClassicIndex {
     deletion_protection: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embed: Option<EmbedReply>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct ClassicSpec {
-    serverless: Serverless,
+#[serde(rename_all = "lowercase")]
+enum ClassicSpec {
+    Serverless(Serverless),
+    Pod(Pod),
+    Byoc(Byoc),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -66,48 +70,56 @@ struct Serverless {
     read_capacity: Option<ReadCapacityReply>,
     #[serde(skip_serializing_if = "Option::is_none")]
     schema: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_collection: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Status {
+struct Pod {
+    environment: String,
+    pod_type: String,
+    replicas: u32,
+    shards: u32,
+    pods: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata_config: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_collection: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Byoc {
+    environment: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_capacity: Option<ReadCapacityReply>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct EmbedReply {
+    model: String,
+    metric: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimension: Option<u32>,
+    vector_type: &'static str,
+    field_map: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_parameters: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    write_parameters: Option<Value>,
+}
+
+/// Whether an index can be used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Status {
     ready: bool,
     state: &'static str,
 }
 
 /// WHY constant: an index can be used from the moment its creation is answered (DESIGN, section 5),
 /// and it cannot be seen before.
-const READY: Status = Status { ready: true, state: "Ready" };
-
-/// An index, 2026-01.alpha and from 2026-07.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SchemaIndex {
-    name: String,
-    host: String,
-    status: Status,
-    deployment: DeploymentReply,
-    schema: SchemaReply,
-    read_capacity: ReadCapacityReply,
-    deletion_protection: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tags: Option<BTreeMap<String, String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source_backup_id: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct DeploymentReply {
-    deployment_type: &'static str,
-    cloud: String,
-    region: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    environment: Option<String>,
-}
-
-/// The fields of an index, by name.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SchemaReply {
-    fields: Map<String, Value>,
-}
+pub(super) const READY: Status = Status { ready: true, state: "Ready" };
 
 impl IndexReply {
     /// Renders `index` in the dialect of `version`; `host` is where its data plane answers.
@@ -116,83 +128,83 @@ impl IndexReply {
         if version.schema_style() {
             Self::Schema(Box::new(SchemaIndex::of(index, host, version)))
         } else {
-            Self::Classic(Box::new(ClassicIndex::of(&index.config, host, version)))
+            Self::Classic(Box::new(ClassicIndex::of(index, host, version)))
         }
     }
 }
 
 impl ClassicIndex {
-    fn of(config: &IndexConfig, host: String, version: ApiVersion) -> Self {
-        let Deployment::Serverless { cloud, region } = &config.deployment;
-        let has_capacity = version.has_read_capacity();
+    fn of(index: &Index, host: String, version: ApiVersion) -> Self {
+        let config = &index.config;
+        let sparse_dimension = (!version.has_vector_type()).then_some(0);
+        let embed = config.embed.as_ref().filter(|_| version.has_vector_type());
         Self {
             name: config.name.to_string(),
-            metric: config.dense.metric.as_str(),
-            dimension: config.dense.dimension,
-            vector_type: version.has_vector_type().then_some("dense"),
+            metric: config.metric().as_str(),
+            dimension: config.dimension().or(sparse_dimension),
+            vector_type: version.has_vector_type().then_some(config.vector_type()),
             host,
-            spec: ClassicSpec {
-                serverless: Serverless {
-                    cloud: cloud.clone(),
-                    region: region.clone(),
-                    read_capacity: has_capacity
-                        .then(|| ReadCapacityReply::of(&config.read_capacity)),
-                    schema: config.metadata_schema.clone().filter(|_| has_capacity),
-                },
-            },
+            spec: ClassicSpec::of(index, version),
             status: READY,
             deletion_protection: config.deletion_protection.as_str(),
             tags: tags(config).filter(|_| version.has_tags()),
+            embed: embed.map(|embed| EmbedReply::of(embed, config, version)),
         }
     }
 }
 
-impl SchemaIndex {
-    fn of(index: &Index, host: String, version: ApiVersion) -> Self {
+impl ClassicSpec {
+    fn of(index: &Index, version: ApiVersion) -> Self {
         let config = &index.config;
-        let Deployment::Serverless { cloud, region } = &config.deployment;
+        let has_capacity = version.has_read_capacity();
+        let read_capacity = has_capacity.then(|| ReadCapacityReply::of(&config.read_capacity));
+        let schema = config.metadata_schema.clone().filter(|_| has_capacity);
+        let source_collection = index.source_collection.as_ref().map(ToString::to_string);
+        match &config.deployment {
+            Deployment::Pod(PodSpec {
+                environment,
+                pod_type,
+                replicas,
+                shards,
+                pods,
+                metadata_config,
+            }) => Self::Pod(Pod {
+                environment: environment.clone(),
+                pod_type: pod_type.clone(),
+                replicas: *replicas,
+                shards: *shards,
+                pods: *pods,
+                metadata_config: metadata_config.clone(),
+                source_collection,
+            }),
+            Deployment::Byoc { environment } if version.knows_byoc() => {
+                Self::Byoc(Byoc { environment: environment.clone(), read_capacity, schema })
+            }
+            place @ (Deployment::Serverless { .. } | Deployment::Byoc { .. }) => {
+                Self::Serverless(Serverless {
+                    cloud: place.cloud().to_owned(),
+                    region: place.region().to_owned(),
+                    read_capacity,
+                    schema,
+                    source_collection: source_collection.filter(|_| version.knows_byoc()),
+                })
+            }
+        }
+    }
+}
+
+impl EmbedReply {
+    fn of(embed: &EmbedConfig, config: &IndexConfig, version: ApiVersion) -> Self {
         Self {
-            name: config.name.to_string(),
-            host,
-            status: READY,
-            deployment: DeploymentReply {
-                deployment_type: "managed",
-                cloud: cloud.clone(),
-                region: region.clone(),
-                environment: (!version.is_alpha()).then(|| format!("{region}-{cloud}")),
-            },
-            schema: SchemaReply::of(config, version),
-            read_capacity: ReadCapacityReply::of(&config.read_capacity),
-            deletion_protection: config.deletion_protection.as_str(),
-            tags: tags(config),
-            source_backup_id: index.source_backup_id.map(|id| id.to_string()),
+            model: embed.model.clone(),
+            metric: config.metric().as_str(),
+            dimension: config.dimension().filter(|_| version.embed_names_dimension()),
+            vector_type: config.vector_type(),
+            field_map: embed.field_map.clone(),
+            read_parameters: embed.read_parameters.clone(),
+            write_parameters: embed.write_parameters.clone(),
         }
     }
-}
-
-impl SchemaReply {
-    /// Renders the fields of an index.
-    #[must_use]
-    pub fn of(config: &IndexConfig, version: ApiVersion) -> Self {
-        let mut fields = Map::new();
-        let dense = json!({
-            "type": "dense_vector",
-            "dimension": config.dense.dimension,
-            "metric": config.dense.metric.as_str(),
-        });
-        fields.insert(DENSE_FIELD.to_owned(), dense);
-        if !version.is_alpha() {
-            fields.insert(SPARSE_FIELD.to_owned(), json!({ "type": "sparse_vector" }));
-            fields.extend(filterable(config));
-        }
-        Self { fields }
-    }
-}
-
-/// The metadata that was selected as filterable, as untyped fields.
-fn filterable(config: &IndexConfig) -> Map<String, Value> {
-    let fields = config.metadata_schema.as_ref().and_then(|schema| schema.get("fields"));
-    fields.and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
 /// Tags; absent when there is none.

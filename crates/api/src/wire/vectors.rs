@@ -3,7 +3,7 @@
 //! Names, tags and types are those of Pinecone's proto file for `VectorService` (which has no
 //! package), written by hand so that each field can carry both spellings: JSON is camelCase, and
 //! snake_case is read too. Metadata and filters are [`Struct`] on both transports and never
-//! converted. Two deprecated fields are read only to be refused or ignored: `queries` of a query.
+//! converted. One deprecated field is read only to be refused: `queries` of a query.
 
 use std::collections::BTreeMap;
 
@@ -149,6 +149,113 @@ pub struct FetchResponse {
     #[prost(message, optional, tag = "3")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+}
+
+/// Read records by metadata.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct FetchByMetadataRequest {
+    /// Namespace in any of its spellings.
+    #[prost(string, tag = "1")]
+    #[serde(deserialize_with = "or_default")]
+    pub namespace: String,
+    /// What to read; never empty.
+    #[prost(message, optional, tag = "2")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Struct>,
+    /// Records on a page.
+    #[prost(uint32, optional, tag = "3")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Where the page before ended.
+    #[prost(string, optional, tag = "4")]
+    #[serde(alias = "pagination_token", skip_serializing_if = "Option::is_none")]
+    pub pagination_token: Option<String>,
+}
+
+/// Answer to [`FetchByMetadataRequest`].
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FetchByMetadataResponse {
+    /// Records by id.
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub vectors: BTreeMap<String, Vector>,
+    /// Namespace in the spelling of the request.
+    #[prost(string, tag = "2")]
+    pub namespace: String,
+    /// Units that Pinecone would charge.
+    #[prost(message, optional, tag = "3")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Absent on the last page.
+    #[prost(message, optional, tag = "4")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pagination: Option<Pagination>,
+}
+
+/// Change parts of one record, or the metadata of all that a filter matches.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct UpdateRequest {
+    /// The record.
+    #[prost(string, tag = "1")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// New dense values.
+    #[prost(float, repeated, tag = "2")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<f32>,
+    /// Metadata to set; a null removes its key.
+    #[prost(message, optional, tag = "3")]
+    #[serde(alias = "set_metadata", skip_serializing_if = "Option::is_none")]
+    pub set_metadata: Option<Struct>,
+    /// Namespace in any of its spellings.
+    #[prost(string, tag = "4")]
+    #[serde(deserialize_with = "or_default")]
+    pub namespace: String,
+    /// New sparse values.
+    #[prost(message, optional, tag = "5")]
+    #[serde(alias = "sparse_values", skip_serializing_if = "Option::is_none")]
+    pub sparse_values: Option<SparseValues>,
+    /// Or: what to change.
+    #[prost(message, optional, tag = "6")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Struct>,
+    /// Whether to count the matches only.
+    #[prost(bool, optional, tag = "7")]
+    #[serde(alias = "dry_run", skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+}
+
+/// Answer to [`UpdateRequest`].
+#[derive(Clone, PartialEq, Eq, prost::Message, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct UpdateResponse {
+    /// Records that the filter matched; absent when there was none.
+    #[prost(int32, optional, tag = "1")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matched_records: Option<i32>,
+}
+
+/// Count the records of a namespace that match: an endpoint of our own, on REST only.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CountRequest {
+    /// What to count; without it, everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Struct>,
+    /// Namespace in any of its spellings.
+    #[serde(deserialize_with = "or_default")]
+    pub namespace: String,
+}
+
+/// Answer to [`CountRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CountResponse {
+    /// Records, exactly.
+    pub count: u64,
+    /// Namespace in the spelling of the request.
+    pub namespace: String,
 }
 
 /// List ids.
@@ -310,13 +417,17 @@ pub struct Usage {
     #[prost(uint32, optional, tag = "1")]
     #[serde(alias = "read_units", skip_serializing_if = "Option::is_none")]
     pub read_units: Option<u32>,
+    /// Bytes of the records in the reply, as protobuf; from 2026-07 on.
+    #[prost(uint32, optional, tag = "2")]
+    #[serde(alias = "egress_bytes", skip_serializing_if = "Option::is_none")]
+    pub egress_bytes: Option<u32>,
 }
 
 /// Count the records of an index.
 #[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DescribeIndexStatsRequest {
-    /// Only what matches; must be empty.
+    /// Only what matches; must be empty, except on pod indexes.
     #[prost(message, optional, tag = "1")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Struct>,
@@ -352,10 +463,18 @@ pub struct DescribeIndexStatsResponse {
     #[prost(string, optional, tag = "5")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
-    /// `dense`.
+    /// `dense` or `sparse`.
     #[prost(string, optional, tag = "6")]
     #[serde(alias = "vector_type", skip_serializing_if = "Option::is_none")]
     pub vector_type: Option<String>,
+    /// Always 0, and only where the index has dedicated read capacity.
+    #[prost(float, optional, tag = "7")]
+    #[serde(alias = "memory_fullness", skip_serializing_if = "Option::is_none")]
+    pub memory_fullness: Option<f32>,
+    /// Always 0, and only where the index has dedicated read capacity.
+    #[prost(float, optional, tag = "8")]
+    #[serde(alias = "storage_fullness", skip_serializing_if = "Option::is_none")]
+    pub storage_fullness: Option<f32>,
 }
 
 #[cfg(test)]

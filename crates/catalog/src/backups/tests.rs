@@ -16,14 +16,14 @@ async fn a_backup_begins_with_the_configuration_of_its_index() {
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
     catalog.create_index(new_index(1, "a")).await.unwrap();
     let new = NewBackup {
-        name: Some(name("nightly")),
+        name: Some("nightly".to_owned()),
         description: Some("before the change".to_owned()),
         ..new_backup(1, 1)
     };
     let backup = catalog.insert_backup(new).await.unwrap();
     assert_eq!(backup.status, BackupStatus::Initializing);
     assert_eq!(backup.source, config("a"));
-    assert_eq!(backup.name, Some(name("nightly")));
+    assert_eq!(backup.name.as_deref(), Some("nightly"));
     assert_eq!(backup.description.as_deref(), Some("before the change"));
     assert_eq!(catalog.backup(backup.id), Some(backup));
     let twice = catalog.insert_backup(new_backup(1, 1)).await.unwrap_err();

@@ -135,15 +135,15 @@ async fn a_second_opening_stops_the_first_handle() {
 #[tokio::test]
 async fn a_catalog_of_a_newer_version_is_refused_and_left_alone() {
     for (key, value) in [
-        ("meta", r#"{"v":1,"row":{"format":2,"created_at":4}}"#),
-        ("meta", r#"{"v":2,"else":1}"#),
-        ("port/a", r#"{"v":2,"row":{}}"#),
+        ("meta", r#"{"v":1,"row":{"format":3,"created_at":4}}"#),
+        ("meta", r#"{"v":3,"else":1}"#),
+        ("port/a", r#"{"v":3,"row":{}}"#),
     ] {
         let storage = memory();
         with_rows(&storage, &[META, (key, value)]).await;
         for _ in 0..2 {
             let error = Catalog::open(&storage, options(9)).await.unwrap_err();
-            assert!(matches!(error, CatalogError::TooNew { found: 2, .. }), "{error}");
+            assert!(matches!(error, CatalogError::TooNew { found: 3, .. }), "{error}");
         }
     }
 }
@@ -151,10 +151,21 @@ async fn a_catalog_of_a_newer_version_is_refused_and_left_alone() {
 #[tokio::test]
 async fn a_newer_format_is_recognised_among_kinds_of_row_that_are_unknown() {
     let storage = memory();
-    let newer = ("meta", r#"{"v":1,"row":{"format":2,"created_at":4}}"#);
+    let newer = ("meta", r#"{"v":1,"row":{"format":3,"created_at":4}}"#);
     with_rows(&storage, &[newer, ("alias/a", "{}")]).await;
     let error = Catalog::open(&storage, options(9)).await.unwrap_err();
     assert!(matches!(error, CatalogError::TooNew { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_older_format_is_raised_at_open_and_keeps_what_it_says() {
+    let storage = memory();
+    with_rows(&storage, &[META]).await;
+    let catalog = Catalog::open(&storage, options(9)).await.unwrap();
+    let catalog = reopened(&storage, catalog).await;
+    let meta = catalog.contents().meta().unwrap();
+    assert_eq!((meta.format, meta.created_at), (FORMAT_VERSION, at(4)));
+    assert_eq!(catalog.contents().project_id().len(), 7);
 }
 
 #[tokio::test]
@@ -167,6 +178,7 @@ async fn a_catalog_that_contradicts_itself_is_damaged() {
             created_at: at(1),
             port,
             source_backup_id: None,
+            source_collection: None,
         };
         let row = Row::Index(Arc::new(row));
         (

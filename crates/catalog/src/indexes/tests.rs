@@ -94,7 +94,7 @@ async fn a_refused_change_changes_nothing() {
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     let error = catalog
         .configure_index(&name("a"), |config| {
-            config.dense.dimension = 5;
+            config.dense = None;
             Ok::<_, CatalogError>(())
         })
         .await

@@ -12,9 +12,11 @@ use lodgepole_api::ApiVersion;
 use lodgepole_api::parse::Rules;
 use lodgepole_catalog::{Catalog, CatalogOptions, PortRange};
 use lodgepole_engine::{Engine, EngineOptions};
-use lodgepole_service::{PortBinder, PortError, RequestContext, Service, ServiceParts, Transport};
+use lodgepole_service::{
+    IndexHosts, PortBinder, PortError, RequestContext, Service, ServiceParts, Transport,
+};
 use lodgepole_storage::local::LocalOptions;
-use lodgepole_storage::{OsRng, Storage, StorageOptions, SystemClock};
+use lodgepole_storage::{OsRng, Sources, Storage, StorageOptions, SystemClock};
 use lodgepole_types::{BoxFuture, Clock, Index, Rng};
 
 /// The service and its folder; the folder is removed with it.
@@ -63,12 +65,12 @@ impl Rig {
             rng,
             ports: Arc::new(NoPorts),
             rules: Rules::default(),
+            sources: Sources::default(),
         });
         let context = RequestContext {
             version: ApiVersion::DEFAULT,
             transport: Transport::Rest,
-            host_name: "localhost".to_owned(),
-            bare_host: false,
+            hosts: IndexHosts::on_ports_of("localhost", "http://"),
             request_id: "bench".to_owned(),
         };
         Ok(Self { service, clock, context, folder })

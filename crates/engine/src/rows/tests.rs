@@ -1,10 +1,18 @@
 //! Goal: rows read back as they were written, and damaged ones are refused. Method: round trips of
 //! generated rows, and every truncation of one.
 
-use lodgepole_types::{Limits, Struct};
+use bytes::Bytes;
+use lodgepole_types::{IndexId, Limits, Metadata, SparseVector, Struct};
 use proptest::prelude::*;
 
 use super::*;
+
+/// All shorter forms of a value must be refused.
+fn refuses_cuts<T>(bytes: &[u8], fixed: usize, decode: impl Fn(&[u8]) -> Result<T, RowError>) {
+    for end in 0..fixed.min(bytes.len()) {
+        assert!(decode(&bytes[..end]).is_err(), "{end} of {} bytes", bytes.len());
+    }
+}
 
 proptest! {
     #[test]
@@ -35,20 +43,61 @@ proptest! {
             next_docid: a, next_namespace: b, record_count: c, namespace_count: d, bytes: e,
         };
         prop_assert_eq!(MetaRow::decode(&meta.encode()), Ok(meta));
-        let namespace = NamespaceRow { id: NamespaceId(a), created_ms: ms };
-        prop_assert_eq!(NamespaceRow::decode(&namespace.encode()), Ok(namespace));
         let count = CountRow { record_count: a, bytes: b };
         prop_assert_eq!(CountRow::decode(&count.encode()), Ok(count));
+        let staged = StagedRow { id: NamespaceId(c), count };
+        prop_assert_eq!(StagedRow::decode(&staged.encode()), Ok(staged));
+        for schema in [None, Some(Bytes::from_static(b"{}"))] {
+            let namespace = NamespaceRow { id: NamespaceId(a), created_ms: ms, schema };
+            let bytes = namespace.encode();
+            refuses_cuts(&bytes, 17, NamespaceRow::decode);
+            prop_assert_eq!(NamespaceRow::decode(&bytes), Ok(namespace));
+        }
+    }
+
+    #[test]
+    fn aliases_and_jobs_round_trip(
+        created_ms: i64,
+        updated_ms: i64,
+        target in "[ -~]{0,40}",
+        owner: u128,
+        progress: Vec<u8>,
+    ) {
+        let target = NamespaceName::parse(&target).unwrap();
+        let alias = AliasRow { created_ms, updated_ms, target };
+        let bytes = alias.encode();
+        refuses_cuts(&bytes, 17, AliasRow::decode);
+        prop_assert_eq!(AliasRow::decode(&bytes), Ok(alias));
+        let owner = IndexId::from_uuid(Uuid::from_u128(owner));
+        let job = JobRow { owner, progress };
+        let bytes = job.encode();
+        refuses_cuts(&bytes, 17, JobRow::decode);
+        prop_assert_eq!(JobRow::decode(&bytes), Ok(job));
+    }
+
+    #[test]
+    fn records_round_trip(docid: u64, vector_docid: u64, bytes: u32, own_vectors: bool) {
+        let fields: Struct = serde_json::from_str(r#"{"a":[ "x" ],"b":1.5}"#).unwrap();
+        let metadata = Metadata::parse(fields, &Limits::default()).unwrap();
+        let vector_docid = if own_vectors { docid } else { vector_docid };
+        let head = RecordHead { docid, vector_docid, bytes };
+        let stored = metadata.to_stored();
+        let row = RecordRow::encode(head, &stored);
+        prop_assert_eq!(RecordRow::split(&row), Ok((head, &stored[..])));
+        let read = RecordRow { docid, vector_docid, bytes, metadata };
+        prop_assert_eq!(RecordRow::decode(&row), Ok(read));
+        refuses_cuts(&row, if docid == vector_docid { 13 } else { 21 }, RecordRow::decode);
     }
 }
 
 #[test]
-fn records_round_trip() {
-    let fields: Struct = serde_json::from_str(r#"{"a":[ "x" ],"b":1.5}"#).unwrap();
-    let metadata = Metadata::parse(fields, &Limits::default()).unwrap();
-    let bytes = RecordRow::encode(7, 99, &metadata.to_stored());
-    assert_eq!(RecordRow::decode(&bytes), Ok(RecordRow { docid: 7, bytes: 99, metadata }));
-    assert_eq!(RecordRow::decode_head(&bytes), Ok((7, 99)));
+fn a_record_row_of_the_first_format_still_reads() {
+    let mut bytes = vec![1];
+    bytes.extend_from_slice(&7_u64.to_le_bytes());
+    bytes.extend_from_slice(&99_u32.to_le_bytes());
+    let head = RecordHead { docid: 7, vector_docid: 7, bytes: 99 };
+    assert_eq!(RecordRow::split(&bytes), Ok((head, &[][..])));
+    assert_eq!(RecordRow::encode(head, &[]), bytes, "and is what is written where it suffices");
 }
 
 #[test]
@@ -56,6 +105,25 @@ fn a_newer_format_is_refused() {
     let mut bytes = MetaRow::default().encode();
     bytes[0] = 2;
     assert!(MetaRow::decode(&bytes).is_err());
+    let head = RecordHead { docid: 1, vector_docid: 1, bytes: 1 };
+    let mut bytes = RecordRow::encode(head, &[]);
+    bytes[0] = 3;
+    assert!(RecordRow::decode(&bytes).is_err());
+}
+
+#[test]
+fn keys_of_the_whole_shard_tell_what_they_are_of() {
+    let (job, name) = (Uuid::from_u128(5), NamespaceName::parse("n/1").unwrap());
+    assert_eq!(alias_of_key(&alias_key("latest")), Ok("latest"));
+    assert_eq!(job_of_key(&job_key(job)), Ok(job));
+    let staged = staged_key(job, &name);
+    assert_eq!(job_of_key(&staged), Ok(job));
+    assert_eq!(staged_of_key(&staged), Ok(name));
+    assert!(staged.starts_with(&staged_prefix(job)) && staged.starts_with(&all_staged_prefix()));
+    for key in [alias_key("a"), job_key(job), staged] {
+        assert_eq!(namespace_of_key(&key), None);
+        assert_eq!(dead_of_key(&key), None);
+    }
 }
 
 #[test]

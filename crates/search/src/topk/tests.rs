@@ -7,12 +7,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Candidate, SLACK, TopK};
-use lodgepole_types::Metric;
+use lodgepole_types::{Metric, StoredMetadata};
 
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::DotProduct, Metric::Euclidean];
 
 fn candidate(score: f32, id: &str) -> Candidate<'_> {
-    Candidate { score, docid: 1, id, values: &[] }
+    Candidate { score, docid: 1, id, values: &[], sparse: None, metadata: StoredMetadata::new(&[]) }
 }
 
 fn ids(top: TopK<'_>) -> Vec<&str> {

@@ -15,7 +15,7 @@ use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use lodgepole_api::ApiError;
+use lodgepole_api::{ApiError, Operation};
 use lodgepole_types::{Clock, ErrorKind};
 
 /// Bytes read and thrown away of a request that was refused before its body was read, when the
@@ -89,11 +89,27 @@ pub(crate) struct Held {
     pub(crate) share: Share,
 }
 
+/// How long bodies may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BytesMax {
+    /// Of records that are put in.
+    pub(crate) upsert: usize,
+    /// Of everything else.
+    pub(crate) request: usize,
+}
+
+impl BytesMax {
+    fn of(self, operation: Operation) -> usize {
+        let puts_records = matches!(operation, Operation::Upsert | Operation::UpsertRecords);
+        if puts_records { self.upsert } else { self.request }
+    }
+}
+
 /// What bounds the reading of a body.
 #[derive(Debug)]
 pub(crate) struct BodyReader {
     /// Longest body, before and after decompression.
-    pub(crate) bytes_max: usize,
+    pub(crate) bytes_max: BytesMax,
     /// Longest pause between two pieces.
     pub(crate) stall_timeout: Duration,
     /// Memory for all bodies.
@@ -108,8 +124,13 @@ impl BodyReader {
     /// # Errors
     /// `PayloadTooLarge`, `Unavailable` when memory for bodies is used up, `InvalidArgument` when
     /// the body does not arrive in full. What is left of the body is then thrown away.
-    pub(crate) async fn read(&self, mut body: Incoming, extra: usize) -> Result<Held, ApiError> {
-        match self.read_all(&mut body, self.bytes_max.saturating_add(extra)).await {
+    pub(crate) async fn read(
+        &self,
+        operation: Operation,
+        mut body: Incoming,
+        extra: usize,
+    ) -> Result<Held, ApiError> {
+        match self.read_all(&mut body, self.bytes_max.of(operation), extra).await {
             Ok(held) => Ok(held),
             Err(error) => {
                 self.discard(body);
@@ -123,11 +144,16 @@ impl BodyReader {
     /// # Errors
     /// `InvalidArgument` for damaged data and encodings other than gzip, `PayloadTooLarge`,
     /// `Unavailable` when memory for bodies is used up.
-    pub(crate) fn unpack(&self, headers: &HeaderMap, packed: Held) -> Result<Held, ApiError> {
+    pub(crate) fn unpack(
+        &self,
+        operation: Operation,
+        headers: &HeaderMap,
+        packed: Held,
+    ) -> Result<Held, ApiError> {
         let encoding = headers.get(header::CONTENT_ENCODING).map(http::HeaderValue::as_bytes);
         match encoding {
             None | Some(b"" | b"identity") => Ok(packed),
-            Some(b"gzip" | b"x-gzip") => self.gunzip(&packed.bytes),
+            Some(b"gzip" | b"x-gzip") => self.gunzip(operation, &packed.bytes),
             Some(other) => Err(ApiError::invalid(format!(
                 "Content-Encoding '{}' is not supported: send gzip or none",
                 other.escape_ascii()
@@ -145,10 +171,16 @@ impl BodyReader {
         self.discard_up_to(body, DISCARDED_BYTES_MAX_STRANGER);
     }
 
-    async fn read_all(&self, body: &mut Incoming, bytes_max: usize) -> Result<Held, ApiError> {
+    async fn read_all(
+        &self,
+        body: &mut Incoming,
+        message_bytes_max: usize,
+        extra: usize,
+    ) -> Result<Held, ApiError> {
+        let bytes_max = message_bytes_max.saturating_add(extra);
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > bytes_max {
-            return Err(self.too_large());
+            return Err(too_large(message_bytes_max));
         }
         let mut share = self.budget.share();
         let mut bytes = BytesMut::new();
@@ -157,7 +189,7 @@ impl BodyReader {
         while let Some(piece) = self.next_piece(body).await? {
             let length = bytes.len() + piece.len();
             if length > bytes_max {
-                return Err(self.too_large());
+                return Err(too_large(message_bytes_max));
             }
             share.grow(length.saturating_sub(share.bytes))?;
             bytes.extend_from_slice(&piece);
@@ -193,8 +225,12 @@ impl BodyReader {
         }
     }
 
-    /// WHY a limited reader: a few kilobytes of gzip can stand for gigabytes.
-    fn gunzip(&self, packed: &[u8]) -> Result<Held, ApiError> {
+    /// Decompresses. WHY a limited reader: a few kilobytes of gzip can stand for gigabytes.
+    ///
+    /// # Errors
+    /// As [`BodyReader::unpack`].
+    pub(crate) fn gunzip(&self, operation: Operation, packed: &[u8]) -> Result<Held, ApiError> {
+        let bytes_max = self.bytes_max.of(operation);
         let mut share = self.budget.share();
         let mut bytes = Vec::new();
         let mut decoder = MultiGzDecoder::new(packed);
@@ -203,18 +239,13 @@ impl BodyReader {
             share.grow(UNPACK_STEP_BYTES)?;
             let step = (&mut decoder).take(UNPACK_STEP_BYTES as u64).read_to_end(&mut bytes);
             step.map_err(|error| ApiError::invalid("The body is not valid gzip").caused_by(error))?;
-            if bytes.len() > self.bytes_max {
-                return Err(self.too_large());
+            if bytes.len() > bytes_max {
+                return Err(too_large(bytes_max));
             }
             if bytes.len() < length + UNPACK_STEP_BYTES {
                 return Ok(Held { bytes: bytes.into(), share });
             }
         }
-    }
-
-    fn too_large(&self) -> ApiError {
-        let message = format!("The request is larger than {} bytes", self.bytes_max);
-        ApiError::new(ErrorKind::PayloadTooLarge, message)
     }
 
     fn discard_up_to(&self, mut body: Incoming, bytes_max: usize) {
@@ -240,6 +271,14 @@ impl BodyReader {
     }
 }
 
+fn too_large(bytes_max: usize) -> ApiError {
+    let message = format!(
+        "The request is larger than {bytes_max} bytes, the most that is taken for this operation. \
+         Send less at once"
+    );
+    ApiError::new(ErrorKind::PayloadTooLarge, message)
+}
+
 #[cfg(test)]
 mod tests {
     //! Goal: memory stays bounded whatever arrives. Method: bodies made by hand.
@@ -252,7 +291,7 @@ mod tests {
 
     fn reader(bytes_max: usize, budget_bytes: usize) -> BodyReader {
         BodyReader {
-            bytes_max,
+            bytes_max: BytesMax { upsert: bytes_max, request: 2 * bytes_max },
             stall_timeout: Duration::from_secs(1),
             budget: Budget::new(budget_bytes),
             clock: Arc::new(ManualClock::new(Duration::ZERO)),
@@ -269,7 +308,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_ENCODING, encoding.parse().unwrap());
         let held = Held { bytes: bytes.into(), share: reader.budget.share() };
-        reader.unpack(&headers, held)
+        reader.unpack(Operation::Upsert, &headers, held)
     }
 
     #[test]

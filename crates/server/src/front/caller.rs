@@ -5,15 +5,13 @@ use http::{HeaderMap, HeaderValue, Request, header};
 
 use lodgepole_api::ApiVersion;
 
-use crate::settings::HostFormat;
-
 /// What the reply depends on besides the operation.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     /// The host that the caller asked for, without port: replies name it as the host of indexes.
     pub(crate) host_name: String,
-    /// Whether hosts in the reply go without a scheme.
-    pub(crate) bare_host: bool,
+    /// Whether the client cannot read hosts with a scheme.
+    pub(crate) wants_bare_host: bool,
     /// The API version as sent.
     pub(crate) version: Option<String>,
     /// The id in logs and reply.
@@ -22,14 +20,14 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// Reads a request's head.
-    pub(crate) fn of<B>(request: &Request<B>, format: HostFormat, request_id: String) -> Self {
+    pub(crate) fn of<B>(request: &Request<B>, request_id: String) -> Self {
         let headers = request.headers();
         // WHY not as absent: a version that cannot be read must not become the default.
         let readable = |value: &HeaderValue| value.to_str().unwrap_or("unreadable").to_owned();
         let version = headers.get(ApiVersion::HEADER).map(readable);
         Self {
             host_name: host_name(request),
-            bare_host: format == HostFormat::Bare || is_java(headers),
+            wants_bare_host: is_java(headers),
             version,
             request_id,
         }
@@ -67,7 +65,7 @@ mod tests {
         if let Some(host) = host {
             request = request.header(header::HOST, host);
         }
-        Caller::of(&request.body(()).unwrap(), HostFormat::Url, String::new())
+        Caller::of(&request.body(()).unwrap(), String::new())
     }
 
     #[test]
@@ -87,7 +85,7 @@ mod tests {
 
     #[test]
     fn java_gets_bare_hosts() {
-        assert!(caller(None, "/x", "lang=java; pineconeClientVersion=v6.2.0").bare_host);
-        assert!(!caller(None, "/x", "python-client-10.2.0").bare_host);
+        assert!(caller(None, "/x", "lang=java; pineconeClientVersion=v6.2.0").wants_bare_host);
+        assert!(!caller(None, "/x", "python-client-10.2.0").wants_bare_host);
     }
 }

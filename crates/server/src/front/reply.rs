@@ -1,5 +1,7 @@
 //! Replies, and the headers that both transports put on them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
@@ -32,6 +34,18 @@ impl Position {
         for name in names {
             headers.insert(HeaderName::from_static(name), HeaderValue::from(lsn.0));
         }
+    }
+}
+
+/// Names the request and how long it took, on every reply of both transports. Time is in whole
+/// milliseconds, under both names that clients look for.
+pub(super) fn mark(headers: &mut HeaderMap, request_id: &str, took: Duration) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(HeaderName::from_static("x-pinecone-request-id"), id);
+    }
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    for name in ["x-pinecone-request-latency-ms", "x-pinecone-response-duration-ms"] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from(took_ms));
     }
 }
 

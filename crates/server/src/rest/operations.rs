@@ -7,6 +7,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lodgepole_api::parse::data_body;
+use lodgepole_api::wire::aliases::{
+    DeleteNamespaceAliasRequest, DescribeNamespaceAliasRequest, RepointNamespaceAliasRequest,
+};
+use lodgepole_api::wire::models::ModelFilter;
+use lodgepole_api::wire::namespaces::{DeleteNamespaceRequest, DescribeNamespaceRequest};
 use lodgepole_api::{ApiError, Operation, PageQuery, query_string};
 use lodgepole_service::{DataReply, RequestContext, Service};
 use lodgepole_types::Index;
@@ -43,12 +48,13 @@ pub(super) struct Answer {
 
 /// Performs one operation.
 pub(super) async fn perform(call: Call) -> Result<Answer, ApiError> {
-    let Call { service, context: ctx, route, query, body, .. } = &call;
+    let Call { service, context: ctx, route, body, .. } = &call;
     let name = route.parameter.as_str();
-    let page = || PageQuery::from_query(query.as_deref());
+    let page = || call.page();
     match route.operation {
         Operation::ListIndexes => json(&service.list_indexes(ctx)),
         Operation::CreateIndex => json(&service.create_index(ctx, body).await?),
+        Operation::CreateIndexForModel => json(&service.create_index_for_model(ctx, body).await?),
         Operation::DescribeIndex => json(&service.describe_index(ctx, name)?),
         Operation::ConfigureIndex => json(&service.configure_index(ctx, name, body).await?),
         Operation::DeleteIndex => done(service.delete_index(ctx, name).await?),
@@ -60,8 +66,86 @@ pub(super) async fn perform(call: Call) -> Result<Answer, ApiError> {
         Operation::CreateIndexFromBackup => {
             json(&service.create_index_from_backup(ctx, name, body).await?)
         }
+        Operation::CreateBackupSchedule => {
+            json(&service.create_backup_schedule(ctx, name, body).await?)
+        }
+        Operation::ListBackupSchedules => {
+            json(&service.list_backup_schedules(ctx, name, &page()?)?)
+        }
+        Operation::DescribeBackupSchedule => json(&service.describe_backup_schedule(ctx, name)?),
+        Operation::UpdateBackupSchedule => {
+            json(&service.update_backup_schedule(ctx, name, body).await?)
+        }
+        Operation::DeleteBackupSchedule => done(service.delete_backup_schedule(ctx, name).await?),
+        Operation::ListBackupScheduleHistory => {
+            json(&service.list_backup_schedule_history(ctx, name, &page()?)?)
+        }
         Operation::ListRestoreJobs => json(&service.list_restore_jobs(ctx, &page()?)?),
         Operation::DescribeRestoreJob => json(&service.describe_restore_job(ctx, name)?),
+        Operation::ListCollections => json(&service.list_collections(ctx)),
+        Operation::CreateCollection => json(&service.create_collection(ctx, body).await?),
+        Operation::DescribeCollection => json(&service.describe_collection(ctx, name)?),
+        Operation::DeleteCollection => done(service.delete_collection(ctx, name).await?),
+        Operation::ListModels | Operation::DescribeModel | Operation::Embed | Operation::Rerank => {
+            models(&call)
+        }
+        Operation::UpsertRecords
+        | Operation::SearchRecords
+        | Operation::StartImport
+        | Operation::ListImports
+        | Operation::DescribeImport
+        | Operation::CancelImport
+        | Operation::Upsert
+        | Operation::Query
+        | Operation::Fetch
+        | Operation::Delete
+        | Operation::List
+        | Operation::DescribeIndexStats
+        | Operation::Update
+        | Operation::FetchByMetadata
+        | Operation::Count => records(&call).await,
+        Operation::CreateNamespace
+        | Operation::ListNamespaces
+        | Operation::DescribeNamespace
+        | Operation::DeleteNamespace
+        | Operation::CreateNamespaceAlias
+        | Operation::ListNamespaceAliases
+        | Operation::DescribeNamespaceAlias
+        | Operation::RepointNamespaceAlias
+        | Operation::DeleteNamespaceAlias => namespaces(&call).await,
+    }
+}
+
+/// Operations on hosted models.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the caller hands over only these")]
+fn models(call: &Call) -> Result<Answer, ApiError> {
+    let Call { service, context: ctx, route, query, body, .. } = call;
+    let name = route.parameter.as_str();
+    match route.operation {
+        Operation::ListModels => {
+            json(&service.list_models(ctx, &ModelFilter::from_query(query.as_deref())?))
+        }
+        Operation::DescribeModel => json(&service.describe_model(ctx, name)?),
+        Operation::Embed => match service.embed(ctx, body)? {},
+        Operation::Rerank => match service.rerank(ctx, body)? {},
+        other => Err(ApiError::internal(format!("{other:?} is another kind of operation"))),
+    }
+}
+
+/// Operations on the records of an index, and imports of records.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the caller hands over only these")]
+async fn records(call: &Call) -> Result<Answer, ApiError> {
+    let Call { service, context: ctx, route, query, body, .. } = call;
+    let name = route.parameter.as_str();
+    match route.operation {
+        Operation::UpsertRecords => match service.upsert_records(ctx, call.index()?)? {},
+        Operation::SearchRecords => match service.search_records(ctx, call.index()?)? {},
+        Operation::StartImport => {
+            json(&service.start_import(ctx, call.index()?, data_body(body)?).await?)
+        }
+        Operation::ListImports => json(&service.list_imports(ctx, call.index()?, &call.page()?)?),
+        Operation::DescribeImport => json(&service.describe_import(ctx, call.index()?, name)?),
+        Operation::CancelImport => json(&service.cancel_import(ctx, call.index()?, name).await?),
         Operation::Upsert => data(&service.upsert(ctx, call.index()?, data_body(body)?).await?),
         Operation::Query => data(&service.query(ctx, call.index()?, data_body(body)?).await?),
         Operation::Fetch => {
@@ -83,10 +167,66 @@ pub(super) async fn perform(call: Call) -> Result<Answer, ApiError> {
         Operation::DescribeIndexStats => {
             data(&service.describe_index_stats(ctx, call.index()?, data_body(body)?).await?)
         }
+        Operation::Update => data(&service.update(ctx, call.index()?, data_body(body)?).await?),
+        Operation::FetchByMetadata => {
+            data(&service.fetch_by_metadata(ctx, call.index()?, data_body(body)?).await?)
+        }
+        Operation::Count => data(&service.count(ctx, call.index()?, data_body(body)?).await?),
+        other => Err(ApiError::internal(format!("{other:?} is another kind of operation"))),
+    }
+}
+
+/// Operations on namespaces and their aliases.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the caller hands over only these")]
+async fn namespaces(call: &Call) -> Result<Answer, ApiError> {
+    let Call { service, context: ctx, route, query, body, .. } = call;
+    let name = route.parameter.as_str();
+    match route.operation {
+        Operation::CreateNamespace => {
+            data(&service.create_namespace(ctx, call.index()?, data_body(body)?).await?)
+        }
+        Operation::ListNamespaces => {
+            let request = query_string::list_namespaces_request(query.as_deref())?;
+            data(&service.list_namespaces(ctx, call.index()?, request).await?)
+        }
+        Operation::DescribeNamespace => {
+            let request = DescribeNamespaceRequest { namespace: name.to_owned() };
+            data(&service.describe_namespace(ctx, call.index()?, request).await?)
+        }
+        Operation::DeleteNamespace => {
+            let request = DeleteNamespaceRequest { namespace: name.to_owned() };
+            data(&service.delete_namespace(ctx, call.index()?, request).await?)
+        }
+        Operation::CreateNamespaceAlias => {
+            data(&service.create_namespace_alias(ctx, call.index()?, data_body(body)?).await?)
+        }
+        Operation::ListNamespaceAliases => {
+            let request = query_string::list_aliases_request(query.as_deref())?;
+            data(&service.list_namespace_aliases(ctx, call.index()?, request).await?)
+        }
+        Operation::DescribeNamespaceAlias => {
+            let request = DescribeNamespaceAliasRequest { alias_name: name.to_owned() };
+            data(&service.describe_namespace_alias(ctx, call.index()?, request).await?)
+        }
+        Operation::RepointNamespaceAlias => {
+            // The name in the path is the one that counts.
+            let request =
+                RepointNamespaceAliasRequest { alias_name: name.to_owned(), ..data_body(body)? };
+            data(&service.repoint_namespace_alias(ctx, call.index()?, request).await?)
+        }
+        Operation::DeleteNamespaceAlias => {
+            let request = DeleteNamespaceAliasRequest { alias_name: name.to_owned() };
+            data(&service.delete_namespace_alias(ctx, call.index()?, request).await?)
+        }
+        other => Err(ApiError::internal(format!("{other:?} is another kind of operation"))),
     }
 }
 
 impl Call {
+    fn page(&self) -> Result<PageQuery, ApiError> {
+        PageQuery::from_query(self.query.as_deref())
+    }
+
     fn index(&self) -> Result<&Index, ApiError> {
         self.index.as_deref().ok_or_else(|| ApiError::internal("no index on the data plane"))
     }

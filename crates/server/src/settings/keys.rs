@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HostFormat, IndexPorts, LogFormat, default_data_dir, default_listen};
+use super::regions::ExtraRegions;
+use super::{HostFormat, IndexPorts, LogFormat, TlsMode, default_data_dir, default_listen};
 
 /// One setting, as its documentation, its flag and its variable need it.
 #[derive(Debug, Clone, Copy)]
@@ -92,21 +93,68 @@ settings! {
     data_dir: PathBuf = default_data_dir(), "DIR";
 
     /// Address and port of the control plane, the one that clients are given. On an address that
-    /// other machines can reach, see insecure_no_auth.
+    /// other machines can reach, an API key is needed first: `lodgepole keys create`.
     listen: SocketAddr = default_listen(), "ADDR:PORT";
 
     /// Ports that indexes may get, one each: `auto`, the 1,000 after the control port, or a range
     /// such as 5081-5090. Change it when only some ports are published, for instance by a container.
-    index_ports: IndexPorts = IndexPorts::Auto, "auto|A-B";
+    /// `none` opens no ports: indexes are then reached by their names below `domain`.
+    index_ports: IndexPorts = IndexPorts::Auto, "auto|none|A-B";
 
-    /// How the address of an index is written in replies: `url` (http://localhost:5081) or `bare`
-    /// (localhost:5081). Use `bare` for code that was written for Pinecone Local and adds the scheme
-    /// itself. Java clients always get the bare form.
-    host_format: HostFormat = HostFormat::Url, "url|bare";
+    /// How the address of an index is written in replies: `url` (http://localhost:5081), `bare`
+    /// (localhost:5081) or `auto`: as the caller can use it, which is bare over TLS and below a
+    /// domain, and `url` elsewhere. Use `bare` for code that was written for Pinecone Local and adds
+    /// the scheme itself. Java clients always get the bare form.
+    host_format: HostFormat = HostFormat::Auto, "auto|url|bare";
 
-    /// Accept any API key on an address that other machines can reach. Only for networks where
-    /// everybody may read and delete everything.
+    /// TLS with a certificate of a local authority: `local`, or `off`. Besides TLS, every port goes on
+    /// to serve requests without it, see tls_only. See docs/certificates.md.
+    tls: TlsMode = TlsMode::Off, "off|local";
+
+    /// Certificate for TLS, a PEM file with the certificates between it and its root. It is read
+    /// again when it changes; SIGHUP does it at once.
+    tls_cert: PathBuf = PathBuf::new(), "FILE";
+
+    /// Private key of tls_cert, a PEM file. Only the user of the server should be able to read it.
+    tls_key: PathBuf = PathBuf::new(), "FILE";
+
+    /// Folder of the local authority, empty for `tls` in the data folder. Change it to let several
+    /// servers share one authority.
+    tls_dir: PathBuf = PathBuf::new(), "DIR";
+
+    /// More names and addresses for the certificate of the local authority, with commas between them:
+    /// those under which clients call this machine. localhost, the name of the machine and the names
+    /// below domain are in it anyway.
+    tls_names: String = String::new(), "NAMES";
+
+    /// Refuse requests without TLS. Set it when keys must not cross the network in clear text, and
+    /// nothing on this machine calls without TLS either, such as a health check.
+    tls_only: bool = false, "BOOL";
+
+    /// Domain below which indexes have host names, on the port of the control plane:
+    /// `<index>-<project>.svc.<domain>`. Set it when a wildcard in the DNS sends such names here.
+    domain: String = String::new(), "DOMAIN";
+
+    /// The project in the host names of indexes, letters and digits. Empty for one that is made on
+    /// the first start. Change it when names must stay the same on another data folder.
+    project_id: String = String::new(), "ID";
+
+    /// Port in the host names of indexes; 0 for that of the control plane. Set it behind a proxy. The
+    /// port of https, 443, is left out of the names.
+    advertised_port: u16 = 0, "PORT";
+
+    /// Accept any API key on an address that other machines can reach, as long as no key has been
+    /// made. Only for networks where everybody may read and delete everything.
     insecure_no_auth: bool = false, "BOOL";
+
+    /// Regions that indexes can be said to run in, besides Pinecone's own: pairs of cloud and region
+    /// with commas between, such as aws:us-east-2,gcp:my-rack. The words are only kept and given
+    /// back. Add what the settings of your programs name.
+    regions: ExtraRegions = ExtraRegions::default(), "CLOUD:REGION,...";
+
+    /// Pods that one index with a pod spec can be said to have: replicas times shards. More are
+    /// refused. There are no pods; raise it for programs that ask for more.
+    pods_max: u32 = 20, "COUNT";
 
     /// Which log lines are written to stderr: error, warn, info, debug or trace, or a list by module.
     /// Use `info,slatedb=warn,lodgepole_server=debug` to see every request.
@@ -115,18 +163,32 @@ settings! {
     /// How log lines are written: `text` for people, `json` for log collectors.
     log_format: LogFormat = LogFormat::Text, "text|json";
 
-    /// Largest body of one request, in bytes, after decompression. 16 MiB by default: Pinecone
-    /// documents 2 MB for an upsert, counted in its binary form; the same numbers take up to six
-    /// times as much as JSON. Raise it for larger batches; each request in progress may take several
-    /// times as much memory.
+    /// Largest upsert, in bytes, after decompression. 2 MiB by default, which is what Pinecone takes.
+    /// Raise it for larger batches; each request in progress may take several times as much memory.
+    upsert_bytes_max: usize = 2 << 20, "BYTES";
+
+    /// Largest body of any other request, in bytes, after decompression. Raise it for filters or lists
+    /// of ids that are longer.
     request_bytes_max: usize = 16 << 20, "BYTES";
+
+    /// Folders of this machine that bulk imports may read, with commas between; none by default. Who
+    /// may call the API can read every Parquet file in them. See docs/import.md.
+    import_dirs: String = String::new(), "DIR,...";
+
+    /// Address of the S3-compatible service that imports from s3:// read, such as
+    /// http://127.0.0.1:9000; empty for Amazon's. Credentials are those in the environment
+    /// (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY); without any, requests go unsigned.
+    import_s3_endpoint: String = String::new(), "URL";
+
+    /// Region of the buckets that imports read; empty for AWS_REGION, or else us-east-1.
+    import_s3_region: String = String::new(), "REGION";
 
     /// Memory for the bodies of all requests in progress together, in bytes. A request that does not
     /// fit is answered with 503, which clients retry. Raise it when that happens.
     request_buffer_bytes: usize = 256 << 20, "BYTES";
 
-    /// Connections served at once, over all ports; further ones wait. Raise it for very many
-    /// clients, together with the limit on open files.
+    /// Connections served at once, over all ports; further ones are answered with 503 and closed.
+    /// Raise it for very many clients, together with the limit on open files.
     connections_max: u32 = 10_000, "COUNT";
 
     /// Longest time a client may take to send the head of a request, in seconds. Raise it for very

@@ -87,5 +87,45 @@ fn the_documented_file_reads_back_as_the_defaults_and_explains_every_setting() {
 #[test]
 fn switches_and_values_are_told_apart() {
     let switches: Vec<_> = KEYS.iter().filter(|key| key.is_switch()).map(|key| key.name).collect();
-    assert_eq!(switches, ["insecure_no_auth"]);
+    assert_eq!(switches, ["tls_only", "insecure_no_auth"]);
+}
+
+#[test]
+fn settings_of_tls_go_together() {
+    let settings = |pairs: &[(&str, &str)]| {
+        let layers = pairs
+            .iter()
+            .try_fold(Layers::new(), |layers, (name, text)| layers.flag(key(name), text));
+        layers.and_then(Layers::settings)
+    };
+    for wrong in [
+        &[("tls_cert", "a.pem")][..],
+        &[("tls_key", "a.key")],
+        &[("tls", "local"), ("tls_cert", "a.pem"), ("tls_key", "a.key")],
+        &[("tls_only", "true")],
+        &[("tls", "maybe")],
+    ] {
+        assert!(settings(wrong).is_err(), "{wrong:?}");
+    }
+    let files = settings(&[("tls_cert", "a.pem"), ("tls_key", "a.key"), ("tls_only", "true")]);
+    assert_eq!(files.unwrap().tls_folder(), PathBuf::from("./data/tls"));
+    let local = settings(&[("tls", "local"), ("tls_dir", "/ca")]).unwrap();
+    assert_eq!(local.tls_folder(), PathBuf::from("/ca"));
+}
+
+#[test]
+fn a_domain_is_checked_and_ports_can_be_left_out_only_with_one() {
+    let none = || Layers::new().flag(key("index_ports"), "none").unwrap();
+    assert!(none().settings().unwrap_err().to_string().contains("domain"));
+    let with = none().flag(key("domain"), "db.example.com").and_then(Layers::settings).unwrap();
+    assert_eq!(with.index_ports.range(5080), 5081..=65_535);
+    assert_eq!(with.index_ports.range(65_535), 1..=65_534);
+    for wrong in ["a..b", "a b", ".com", "x_y.com"] {
+        let refused = Layers::new().flag(key("domain"), wrong).and_then(Layers::settings);
+        assert!(refused.is_err(), "{wrong}");
+    }
+    for wrong in ["a-b", "12345678901234567"] {
+        let refused = Layers::new().flag(key("project_id"), wrong).and_then(Layers::settings);
+        assert!(refused.is_err(), "{wrong}");
+    }
 }

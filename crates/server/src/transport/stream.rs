@@ -1,4 +1,4 @@
-//! A TCP stream that gives up on silent peers.
+//! A stream that gives up on silent peers.
 //!
 //! The stream knows from its [`Activity`] whether a request is in progress. While none is, it
 //! limits the wait for the next byte: shortly once a request has begun to arrive, for longer
@@ -6,7 +6,8 @@
 //! body is read, because only there it is known that somebody waits for it.
 //!
 //! INVARIANT: the time for a head runs from its first byte and is not prolonged by further bytes,
-//! so sending one byte now and then does not keep a connection open.
+//! so sending one byte now and then does not keep a connection open. Who began a head and did not
+//! end it is told so before the connection is closed.
 
 use std::io;
 use std::pin::Pin;
@@ -15,14 +16,18 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
 use futures::task::AtomicWaker;
 use lodgepole_types::{BoxFuture, Clock};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::TransportLimits;
 use super::detect::Protocol;
+use super::wire::Wire;
+
+/// What a peer is told whose head does not end. hyper cannot say it: it knows of no request yet.
+const HEAD_TIMEOUT_REPLY: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
+    content-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: 47\r\n\r\n\
+    The head of the request did not arrive in time.";
 
 /// How busy one connection is, shared by its stream and its requests.
 #[derive(Debug, Default)]
@@ -72,9 +77,7 @@ enum Awaited {
 
 /// The stream.
 pub(super) struct GuardedStream {
-    inner: TcpStream,
-    /// Bytes read while detecting the protocol, to be read again.
-    replay: BytesMut,
+    inner: Wire,
     protocol: Protocol,
     activity: Arc<Activity>,
     clock: Arc<dyn Clock>,
@@ -86,17 +89,16 @@ pub(super) struct GuardedStream {
 }
 
 impl GuardedStream {
-    /// Guards `inner`, of which `replay` has been read already.
+    /// Guards `inner`, on which `protocol` is spoken.
     pub(super) fn new(
-        inner: TcpStream,
-        (protocol, replay): (Protocol, BytesMut),
+        inner: Wire,
+        protocol: Protocol,
         activity: Arc<Activity>,
         clock: Arc<dyn Clock>,
         limits: TransportLimits,
     ) -> Self {
         Self {
             inner,
-            replay,
             protocol,
             activity,
             clock,
@@ -137,6 +139,11 @@ impl GuardedStream {
         }
         let Some((_, sleep)) = &mut self.read_wait else { return Poll::Pending };
         ready!(sleep.as_mut().poll(cx));
+        if matches!(awaited, Awaited::RestOfHead { .. }) {
+            // Best effort: a peer that does not read either is not waited for.
+            let _ = Pin::new(&mut self.inner).poll_write(cx, HEAD_TIMEOUT_REPLY);
+            let _ = Pin::new(&mut self.inner).poll_flush(cx);
+        }
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
@@ -164,12 +171,6 @@ impl AsyncRead for GuardedStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.replay.has_remaining() {
-            let byte_count = this.replay.len().min(buffer.remaining());
-            buffer.put_slice(&this.replay.split_to(byte_count));
-            this.note_arrival(byte_count);
-            return Poll::Ready(Ok(()));
-        }
         let filled_before = buffer.filled().len();
         match Pin::new(&mut this.inner).poll_read(cx, buffer) {
             Poll::Ready(outcome) => {

@@ -29,7 +29,7 @@ struct Paths {
 impl Handler for Paths {
     fn handle(
         self: Arc<Self>,
-        _port: u16,
+        _way: Way,
         request: Request<Incoming>,
     ) -> BoxFuture<'static, Response<ReplyBody>> {
         Box::pin(async move {
@@ -43,6 +43,17 @@ impl Handler for Paths {
             }
             let text = format!("{:?} {}", request.version(), request.uri().path());
             Response::new(ReplyBody::new(Full::new(Bytes::from(text))))
+        })
+    }
+
+    fn turn_away(
+        self: Arc<Self>,
+        _way: Way,
+        _request: Request<Incoming>,
+    ) -> BoxFuture<'static, Response<ReplyBody>> {
+        Box::pin(async {
+            let reply = ReplyBody::new(Full::new(Bytes::from("too many")));
+            Response::builder().status(503).header("connection", "close").body(reply).unwrap()
         })
     }
 }
@@ -61,10 +72,11 @@ async fn start(connections_max: u32) -> Running {
         header_timeout: HEADER_TIMEOUT,
         stall_timeout: LONG,
         idle_timeout: IDLE_TIMEOUT,
+        tls_only: false,
     };
     let handler = Arc::clone(&paths);
     let clock = Arc::new(SystemClock::new());
-    let listeners = Arc::new(Listeners::new(handler, clock, limits));
+    let listeners = Arc::new(Listeners::new(handler, clock, limits, None));
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     listeners.adopt(socket).unwrap();
@@ -207,22 +219,74 @@ async fn a_request_in_progress_is_never_timed_out() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_for_their_turn() {
+async fn connections_beyond_the_limit_are_told_so_and_closed() {
     let server = start(1).await;
     let mut first = server.connect().await;
     ask(&mut first, "/gate").await;
     server.paths.arrived.notified().await;
     let mut second = server.connect().await;
     ask(&mut second, "/now").await;
-    let early = tokio::select! {
-        _ = read_once(&mut second) => true,
-        () = lodgepole_types::Clock::sleep(&SystemClock::new(), HEADER_TIMEOUT) => false,
-    };
-    assert!(!early, "only one connection is served");
+    let mut reply = String::new();
+    second.read_to_string(&mut reply).await.unwrap();
+    assert!(reply.starts_with("HTTP/1.1 503 ") && reply.ends_with("too many"), "{reply}");
     server.paths.gate.notify_one();
     assert!(read_once(&mut first).await.ends_with("/gate"));
     drop(first);
-    assert!(read_once(&mut second).await.ends_with("/now"));
+    loop {
+        let mut third = server.connect().await;
+        ask(&mut third, "/now").await;
+        if read_once(&mut third).await.ends_with("HTTP/1.1 /now") {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_beyond_the_limit_is_closed_without_a_word_and_others_go_on() {
+    let server = start(1).await;
+    let mut first = server.connect().await;
+    ask(&mut first, "/now").await;
+    assert!(read_once(&mut first).await.ends_with("/now"));
+    let mut crowd = Vec::new();
+    for _ in 0..200 {
+        crowd.push(server.connect().await);
+    }
+    ask(&mut first, "/now").await;
+    assert!(read_once(&mut first).await.ends_with("/now"));
+    let took = until_closed(crowd.last_mut().unwrap()).await;
+    assert!(took < LONG / 2, "{took:?}");
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_answered_with_408() {
+    let server = start(10).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /now HTTP/1.1\r\nHost: localhost\r\nX: ").await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    assert!(reply.starts_with("HTTP/1.1 408 ") && reply.ends_with("in time."), "{reply}");
+    let mut idle = server.connect().await;
+    ask(&mut idle, "/now").await;
+    read_once(&mut idle).await;
+    let mut rest = String::new();
+    idle.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(rest, "", "an idle connection is closed without a word");
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused() {
+    let server = start(10).await;
+    for (head, status) in [
+        (format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(70_000)), "414"),
+        (format!("GET /now HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(140_000)), "431"),
+        (format!("GET /now HTTP/1.1\r\n{}\r\n", "X: a\r\n".repeat(200)), "431"),
+    ] {
+        let mut stream = server.connect().await;
+        // The server may stop reading before all of it is sent.
+        let _ = stream.write_all(head.as_bytes()).await;
+        let reply = read_once(&mut stream).await;
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{reply}");
+    }
 }
 
 #[tokio::test]

@@ -148,7 +148,7 @@ pub(crate) async fn send_http2(to: SocketAddr, request: Request<Full<Bytes>>) ->
     answer(sender.send_request(request).await.unwrap()).await
 }
 
-async fn answer(response: http::Response<hyper::body::Incoming>) -> Answer {
+pub(crate) async fn answer(response: http::Response<hyper::body::Incoming>) -> Answer {
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Answer { status: head.status, headers: head.headers, body }

@@ -8,6 +8,16 @@ mod client;
 #[cfg(test)]
 mod grpc;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod namespaces;
+#[cfg(test)]
 mod rest;
+#[cfg(test)]
+mod routing;
+#[cfg(test)]
+mod tls;

@@ -66,7 +66,7 @@ async fn replies_name_their_request_version_and_place_in_the_order_of_writes() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_key_is_refused_before_anything_else() {
+async fn a_web_page_without_a_key_is_refused_before_anything_else() {
     let server = Running::start().await;
     let index = server.index("first").await;
     for (to, path, text) in [
@@ -76,11 +76,16 @@ async fn a_request_without_a_key_is_refused_before_anything_else() {
     ] {
         let mut refused = request(Method::POST, to, path, &json!("of no operation's shape"));
         refused.headers_mut().remove("api-key");
+        refused.headers_mut().insert("origin", HeaderValue::from_static("https://example.com"));
         refused.headers_mut().insert("x-pinecone-api-version", HeaderValue::from_static("bad"));
         let answer = send(to, refused).await;
         assert_eq!((answer.status, &*answer.body), (StatusCode::UNAUTHORIZED, text.as_bytes()));
         assert!(answer.header("content-type").starts_with("text/plain"));
     }
+    // A program on this machine needs none as long as no key was made.
+    let mut program = request(Method::GET, server.address, "/indexes", &Value::Null);
+    program.headers_mut().remove("api-key");
+    assert_eq!(send(server.address, program).await.status, StatusCode::OK);
     for path in ["/health/live", "/health/ready"] {
         let mut open = request(Method::GET, server.address, path, &Value::Null);
         open.headers_mut().remove("api-key");
@@ -92,7 +97,8 @@ async fn a_request_without_a_key_is_refused_before_anything_else() {
 async fn the_body_of_a_stranger_is_not_waited_for() {
     let server = Running::start().await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    let head = "POST /indexes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1073741824\r\n\r\n";
+    let head = "POST /indexes HTTP/1.1\r\nHost: localhost\r\nOrigin: https://example.com\r\n\
+                Content-Length: 1073741824\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut reply = vec![0; 12];
     stream.read_exact(&mut reply).await.unwrap();

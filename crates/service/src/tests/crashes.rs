@@ -20,46 +20,68 @@ enum Call {
     Create,
     Fill,
     Backup,
+    Collect,
     FillMore,
     Restore,
+    FromCollection,
     DeleteIndex,
     DeleteBackup,
+    DeleteCollection,
 }
 
-const CALLS: [Call; 7] = [
+const CALLS: [Call; 10] = [
     Call::Create,
     Call::Fill,
     Call::Backup,
+    Call::Collect,
     Call::FillMore,
     Call::Restore,
+    Call::FromCollection,
     Call::DeleteIndex,
     Call::DeleteBackup,
+    Call::DeleteCollection,
 ];
+
+/// A pod index, so that collections can be made of it.
+fn pod_body(name: &str, source_collection: Option<&str>) -> String {
+    let mut body = super::index_body(name);
+    body["spec"] = json!({"pod": {"environment": "e", "pod_type": "p1.x1",
+        "source_collection": source_collection}});
+    body.to_string()
+}
 
 async fn call(bench: &Bench, call: Call) -> u16 {
     let service = &bench.service;
-    let body = super::index_body("a").to_string();
     let newest = || ready_backups(bench).first().map(|backup| backup.id.to_string());
     let fill = async |numbers| {
         let request = upserted_range(numbers);
         status(service.upsert(&ctx(), &bench.index("a"), request).await)
     };
     match call {
-        Call::Create => status(service.create_index(&ctx(), body.as_bytes()).await),
+        Call::Create => status(service.create_index(&ctx(), pod_body("a", None).as_bytes()).await),
         Call::Fill => fill(0..10).await,
         Call::Backup => status(service.create_backup(&ctx(), "a", b"{}").await),
+        Call::Collect => {
+            let body = br#"{"name":"films","source":"a"}"#;
+            status(service.create_collection(&ctx(), body).await)
+        }
         Call::FillMore => fill(10..20).await,
+        Call::FromCollection => {
+            let body = pod_body("c", Some("films"));
+            status(service.create_index(&ctx(), body.as_bytes()).await)
+        }
         Call::Restore => status(bench.restore(&newest().unwrap(), "b").await),
         Call::DeleteIndex => status(service.delete_index(&ctx(), "a").await),
         Call::DeleteBackup => {
             let id = newest().unwrap_or_default();
             status(service.delete_backup(&ctx(), &id).await)
         }
+        Call::DeleteCollection => status(service.delete_collection(&ctx(), "films").await),
     }
 }
 
 fn ready_backups(bench: &Bench) -> Vec<Arc<Backup>> {
-    let mut backups = bench.catalog.backups();
+    let mut backups = bench.catalog.contents().listed_backups();
     backups.retain(|backup| backup.status == BackupStatus::Ready);
     backups
 }
@@ -94,6 +116,20 @@ async fn check(bench: &Bench, answered: &[Call], cut_off: Option<Call>) {
         assert!(may(Call::Restore));
         assert_eq!(bench.count("b").await, 10);
     }
+    let collections = to_json(&bench.service.list_collections(&ctx()))["collections"].take();
+    let collections = collections.as_array().unwrap();
+    if was(Call::Collect) && !may(Call::DeleteCollection) {
+        assert_eq!(collections.len(), 1, "lost the collection");
+    }
+    for collection in collections {
+        assert!(may(Call::Collect) && !was(Call::DeleteCollection));
+        assert_eq!(collection["vector_count"], json!(10));
+    }
+    assert!(has(bench, "c") || !was(Call::FromCollection), "lost index c");
+    if has(bench, "c") {
+        assert!(may(Call::FromCollection));
+        assert_eq!(bench.count("c").await, 10);
+    }
     let freed = bench.catalog.contents().freed_ports();
     let live = bench.catalog.indexes().into_iter().map(|index| index.port);
     let open: std::collections::BTreeSet<u16> = live.chain(freed).collect();
@@ -107,14 +143,14 @@ async fn finish(bench: &Bench, rest: &[Call]) {
         let repeated = place == 0;
         // A repeated create or delete may find that it was done; a restore gets its answer.
         let done = match step {
-            Call::Create => answer == 409,
-            Call::DeleteIndex | Call::DeleteBackup => answer == 404,
+            Call::Create | Call::Collect | Call::FromCollection => answer == 409,
+            Call::DeleteIndex | Call::DeleteBackup | Call::DeleteCollection => answer == 404,
             Call::Fill | Call::Backup | Call::FillMore | Call::Restore => false,
         };
         assert!(answer == 200 || (repeated && done), "{step:?} answers {answer}");
     }
-    assert_eq!(bench.count("b").await, 10);
-    assert!(!has(bench, "a"));
+    assert_eq!((bench.count("b").await, bench.count("c").await), (10, 10));
+    assert!(!has(bench, "a") && bench.catalog.contents().collections().is_empty());
     let jobs = bench.service.list_restore_jobs(&ctx(), &PageQuery::default()).unwrap();
     let jobs = to_json(&jobs)["data"].as_array().unwrap().clone();
     assert_eq!(jobs.iter().filter(|job| job["status"] == json!("Completed")).count(), 1);

@@ -3,7 +3,8 @@
 
 use lodgepole_catalog::{NewBackup, NewRestoreJob};
 use lodgepole_types::{
-    BackupId, BackupStatus, IndexId, IndexName, RestoreJobId, RestoreStatus, SeededRng, Timestamp,
+    BackupId, BackupPurpose, BackupStatus, IndexId, IndexName, RestoreJobId, RestoreStatus,
+    SeededRng, Timestamp,
 };
 
 use super::{Bench, ctx, status, text, to_json};
@@ -16,6 +17,8 @@ fn new_backup(source: IndexId) -> NewBackup {
         name: None,
         description: None,
         created_at: Timestamp(1),
+        purpose: BackupPurpose::User,
+        expires_at: None,
     }
 }
 

@@ -5,6 +5,7 @@ use lodgepole_api::ApiVersion;
 use serde_json::json;
 
 use super::{Bench, FIRST_PORT, at, ctx, index_body, status, text, to_json};
+use crate::IndexHosts;
 
 #[tokio::test]
 async fn a_created_index_is_described_in_both_dialects_and_has_its_port() {
@@ -28,16 +29,16 @@ async fn a_created_index_is_described_in_both_dialects_and_has_its_port() {
 async fn hosts_follow_the_request() {
     let bench = Bench::new().await;
     let index = bench.create("a").await;
-    for (name, bare, host) in [
-        ("10.0.0.7", false, "http://10.0.0.7:5081"),
-        ("localhost", true, "localhost:5081"),
-        ("::1", false, "http://[::1]:5081"),
-        ("[::1]", true, "[::1]:5081"),
+    for (name, scheme, host) in [
+        ("10.0.0.7", "http://", "http://10.0.0.7:5081"),
+        ("localhost", "", "localhost:5081"),
+        ("::1", "https://", "https://[::1]:5081"),
+        ("[::1]", "", "[::1]:5081"),
     ] {
-        let mut ctx = ctx();
-        (ctx.host_name, ctx.bare_host) = (name.to_owned(), bare);
-        assert_eq!(ctx.host_of(&index), host);
+        assert_eq!(IndexHosts::on_ports_of(name, scheme).host_of(&index), host);
     }
+    let named = IndexHosts::named("-abc1234.svc.example.com".to_owned(), "");
+    assert_eq!(named.host_of(&index), "a-abc1234.svc.example.com");
 }
 
 #[tokio::test]

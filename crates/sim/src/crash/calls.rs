@@ -15,10 +15,12 @@ use lodgepole_api::parse::Rules;
 use lodgepole_api::{ApiError, ApiVersion};
 use lodgepole_catalog::{Catalog, CatalogOptions, PortRange};
 use lodgepole_engine::{Engine, EngineOptions};
-use lodgepole_service::{PortBinder, PortError, RequestContext, Service, ServiceParts, Transport};
+use lodgepole_service::{
+    IndexHosts, PortBinder, PortError, RequestContext, Service, ServiceParts, Transport,
+};
 use lodgepole_storage::fault::FaultStore;
 use lodgepole_storage::object_store::ObjectStore;
-use lodgepole_storage::{ShiftedClock, Storage, StorageOptions};
+use lodgepole_storage::{ShiftedClock, Sources, Storage, StorageOptions};
 use lodgepole_types::{
     BackupStatus, BoxFuture, Clock, Index, RestoreStatus, Rng, SeededRng, Timestamp,
 };
@@ -243,6 +245,7 @@ impl Server {
             rng,
             ports: Arc::new(NoSockets),
             rules: Rules::default(),
+            sources: Sources::default(),
         });
         Ok(Self { store, objects, clock, catalog, engine, service })
     }
@@ -406,8 +409,7 @@ fn context() -> RequestContext {
     RequestContext {
         version: ApiVersion::V2025_10,
         transport: Transport::Rest,
-        host_name: "localhost".to_owned(),
-        bare_host: false,
+        hosts: IndexHosts::on_ports_of("localhost", "http://"),
         request_id: "r".to_owned(),
     }
 }

@@ -12,16 +12,17 @@ use lodgepole_types::{
 };
 
 use super::Violation;
+use super::change::read_names;
 
 /// Records of one namespace by id.
 pub type Records = BTreeMap<String, Record>;
-/// Namespaces by name; emptied ones stay.
+/// Namespaces by name, emptied ones too; and aliases, as entries without records.
 pub type Contents = BTreeMap<String, Records>;
 
 /// Shape of every index in these runs.
 #[must_use]
 pub fn shape(index: IndexId) -> ShardRef {
-    ShardRef { index, dense: DenseField { dimension: 2, metric: Metric::DotProduct } }
+    ShardRef { index, dense: Some(DenseField { dimension: 2, metric: Metric::DotProduct }) }
 }
 
 pub(super) fn space(name: &str) -> Result<NamespaceName, Violation> {
@@ -68,6 +69,7 @@ pub async fn read(engine: &Engine, index: IndexId) -> Result<Contents, Violation
         }
         contents.insert(name.as_str().to_owned(), records);
     }
+    contents.extend(read_names(engine, shard).await?);
     Ok(contents)
 }
 
@@ -84,8 +86,9 @@ async fn read_space(
         .await
         .map_err(|error| unreadable("fetch", &error))?;
     let query = Query {
-        near: Near::Vector(vec![1.0, 1.0]),
+        near: Near::Dense(vec![1.0, 1.0]),
         top_k: 10_000,
+        filter: None,
         include_values: true,
         include_metadata: true,
     };

@@ -1,5 +1,6 @@
 //! The scripted workload: every kind of change, with its bookkeeping.
 
+use super::Change;
 use super::contents::{Contents, record};
 use super::{Books, Violation};
 
@@ -14,6 +15,8 @@ pub enum Step {
     Delete(char, &'static str, &'static [&'static str]),
     /// Deletes all of a namespace.
     Empty(char, &'static str),
+    /// A write of another kind.
+    Change(char, Change),
     /// Writes the memtables out.
     Flush,
     /// Takes a backup of this name.
@@ -34,9 +37,10 @@ impl Step {
     /// The index whose records it changes.
     pub(super) fn writes_to(self) -> Option<char> {
         match self {
-            Self::Upsert(index, ..) | Self::Delete(index, ..) | Self::Empty(index, _) => {
-                Some(index)
-            }
+            Self::Upsert(index, ..)
+            | Self::Delete(index, ..)
+            | Self::Empty(index, _)
+            | Self::Change(index, _) => Some(index),
             Self::Create(_)
             | Self::Flush
             | Self::Checkpoint(..)
@@ -67,6 +71,7 @@ impl Step {
                     held.clear();
                 }
             }
+            Self::Change(_, change) => change.apply(contents)?,
             Self::Create(_)
             | Self::Flush
             | Self::Checkpoint(..)
@@ -130,4 +135,35 @@ pub const LIFE_OF_THREE: &[Step] = &[
     Step::Delete('c', "", &["mine", "yours"]),
     Step::Reap,
     Step::Reap,
+];
+
+/// The workload of the other writes: parts of records, matches of filters, namespaces, aliases and
+/// staged records, in an index and in a clone that was made while records were staged.
+pub const LIFE_OF_NAMES: &[Step] = &[
+    Step::Create('a'),
+    Step::Upsert('a', "", &["k0", "k1", "k2", "k3"], 1),
+    Step::Change('a', Change::Revise("", "k1", 2)),
+    Step::Change('a', Change::Update("", "k2", 3)),
+    Step::Change('a', Change::CreateSpace("made")),
+    Step::Change('a', Change::Stage("in", &["k0", "k1"], 4, 2)),
+    Step::Change('a', Change::Stage("in", &["k2"], 4, 3)),
+    Step::Flush,
+    Step::Change('a', Change::Stage("two", &["k5"], 4, 4)),
+    Step::Change('a', Change::Alias("live", "")),
+    Step::Checkpoint('a', "first"),
+    Step::Change('a', Change::ReviseMatching("", 2, 1)),
+    Step::Change('a', Change::Commit(&[("in", &["k0", "k1", "k2"]), ("two", &["k5"])], 4)),
+    Step::Change('a', Change::Repoint("live", "in")),
+    Step::Change('a', Change::Revise("in", "k0", 9)),
+    Step::Flush,
+    Step::Change('a', Change::DeleteMatching("in", 9)),
+    Step::Change('a', Change::DropSpace("made")),
+    Step::Clone('b', "first"),
+    Step::Upsert('b', "in", &["k0"], 7),
+    Step::Change('b', Change::Revise("", "k1", 8)),
+    Step::Change('b', Change::Unalias("live")),
+    Step::Change('b', Change::Stage("later", &["k1"], 8, 1)),
+    Step::Restart,
+    Step::Change('b', Change::Abort),
+    Step::Checkpoint('b', "second"),
 ];

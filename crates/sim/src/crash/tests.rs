@@ -31,6 +31,12 @@ fn no_crash_loses_or_tears_anything() {
 }
 
 #[test]
+fn no_crash_under_the_other_writes_loses_or_tears_anything() {
+    let report = sweep(LIFE_OF_NAMES, None, THREADS);
+    assert_clean("crash under updates, filters, names and imports", &report);
+}
+
+#[test]
 fn every_defect_put_in_is_found() {
     let mutants = [
         Mutant::AnswersBeforeDurable,
@@ -42,10 +48,17 @@ fn every_defect_put_in_is_found() {
     ];
     for mutant in mutants {
         let report = sweep(LIFE_OF_THREE, Some(mutant), THREADS);
-        let found = report.violations.iter().find(|(_, violation)| violation.is_loss_or_torn());
-        let (point, violation) = found.unwrap_or_else(|| panic!("{mutant:?} was not found"));
-        println!("{mutant:?}: found after {} points, at {point:?}: {violation}", report.points);
+        assert_found(mutant, &report);
     }
+    for mutant in [Mutant::SplitsRequests, Mutant::CommitsInSteps, Mutant::CutsTooEarly] {
+        assert_found(mutant, &sweep(LIFE_OF_NAMES, Some(mutant), THREADS));
+    }
+}
+
+fn assert_found(mutant: Mutant, report: &Report) {
+    let found = report.violations.iter().find(|(_, violation)| violation.is_loss_or_torn());
+    let (point, violation) = found.unwrap_or_else(|| panic!("{mutant:?} was not found"));
+    println!("{mutant:?}: found after {} points, at {point:?}: {violation}", report.points);
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Goal: every rule refuses the whole request with its message. Method: one bad record among good.
 
 use super::*;
+use crate::parse::testing;
 
-const DENSE: DenseField = DenseField { dimension: 2, metric: Metric::Cosine };
+fn read_on(index: &IndexConfig, json: &str) -> Result<Upsert, ApiError> {
+    upsert(serde_json::from_str(json).unwrap(), index, &Limits::default())
+}
 
 fn read(json: &str) -> Result<Upsert, ApiError> {
-    upsert(serde_json::from_str(json).unwrap(), DENSE, &Limits::default())
+    read_on(&testing::dense(), json)
 }
 
 fn message(vector: &str) -> String {
@@ -37,7 +40,10 @@ fn values_are_checked() {
         message(r#"{"id":"a","values":[1,2,3]}"#),
         "Vector dimension 3 does not match the dimension of the index 2"
     );
-    assert_eq!(message(r#"{"id":"a"}"#), "Vector 'a' has no values");
+    assert_eq!(
+        message(r#"{"id":"a"}"#),
+        "Vector dimension 0 does not match the dimension of the index 2"
+    );
     assert_eq!(
         message(r#"{"id":"a","values":[0,9e-9]}"#),
         "Dense vectors must contain at least one non-zero value."
@@ -46,7 +52,7 @@ fn values_are_checked() {
         let vectors =
             vec![Vector { id: "a".into(), values: vec![value, 1.0], ..Vector::default() }];
         let request = UpsertRequest { vectors, namespace: String::new() };
-        let error = upsert(request, DENSE, &Limits::default()).unwrap_err();
+        let error = upsert(request, &testing::dense(), &Limits::default()).unwrap_err();
         assert!(error.message().contains("finite"), "{error}");
     }
 }
@@ -57,7 +63,7 @@ fn ids_metadata_and_namespaces_are_checked() {
     assert!(message(r#"{"id":"ü","values":[1,2]}"#).contains("ASCII"));
     assert_eq!(
         message(r#"{"id":"a","values":[1,2],"metadata":{"f":[10]}}"#),
-        "Metadata value must be a string, number, boolean or list of strings, got '[10]' for \
+        "Metadata value must be a string, number, boolean or list of strings, got '[10.0]' for \
          field 'f'"
     );
     let long = "n".repeat(513);
@@ -68,13 +74,57 @@ fn ids_metadata_and_namespaces_are_checked() {
 #[test]
 fn sparse_values_are_refused_by_metric() {
     let sparse = r#"{"id":"a","values":[1,2],"sparseValues":{"indices":[1],"values":[1]}}"#;
-    assert!(message(sparse).starts_with("Index configuration does not support sparse values"));
-    let request = format!(r#"{{"vectors":[{sparse}]}}"#);
-    let dot = DenseField { metric: Metric::DotProduct, ..DENSE };
-    let error = upsert(serde_json::from_str(&request).unwrap(), dot, &Limits::default());
-    assert!(error.unwrap_err().message().contains("not served"));
-    let none = r#"{"vectors":[{"id":"a","values":[1,2],"sparseValues":{}}]}"#;
-    assert!(read(none).is_ok());
+    assert_eq!(
+        message(sparse),
+        "Index configuration does not support sparse values - only indexes that are sparse or \
+         using dotproduct are supported"
+    );
+}
+
+#[test]
+fn an_index_for_both_takes_records_with_either() {
+    let body = r#"{"vectors":[{"id":"a","values":[1,2]},
+        {"id":"b","values":[1,2],"sparseValues":{"indices":[7,3],"values":[1,2]}},
+        {"id":"c","sparse_values":{"indices":[7],"values":[1]}}]}"#;
+    let records = read_on(&testing::hybrid(), body).unwrap().records;
+    assert_eq!(records[0].sparse, None);
+    assert_eq!(records[1].sparse.as_ref().unwrap().indices, [7, 3]);
+    assert!(records[2].values.is_empty() && records[2].sparse.is_some());
+    for vector in [r#"{"id":"a"}"#, r#"{"id":"a","values":[1]}"#] {
+        let error = read_on(&testing::hybrid(), &format!(r#"{{"vectors":[{vector}]}}"#));
+        assert!(error.unwrap_err().message().starts_with("Vector dimension"));
+    }
+}
+
+#[test]
+fn a_sparse_index_takes_sparse_values_only() {
+    let one = |vector: &str| read_on(&testing::sparse(), &format!(r#"{{"vectors":[{vector}]}}"#));
+    let sparse = r#""sparseValues":{"indices":[1],"values":[1]}"#;
+    for vector in
+        [format!(r#"{{"id":"a","values":[],{sparse}}}"#), format!(r#"{{"id":"a",{sparse}}}"#)]
+    {
+        assert_eq!(one(&vector).unwrap().records[0].values, [0.0; 0]);
+    }
+    for (vector, message) in [
+        (
+            format!(r#"{{"id":"a","values":[1],{sparse}}}"#),
+            "Upserting dense vectors is not supported for sparse indexes",
+        ),
+        (
+            r#"{"id":"a","values":[1]}"#.to_owned(),
+            "Upserting dense vectors is not supported for sparse indexes",
+        ),
+        (
+            r#"{"id":"a"}"#.to_owned(),
+            "Vector 'a' has no sparse values, which a sparse index requires",
+        ),
+        (
+            r#"{"id":"a","sparseValues":{}}"#.to_owned(),
+            "Sparse vector must contain at least one value",
+        ),
+    ] {
+        assert_eq!(one(&vector).unwrap_err().message(), message);
+    }
 }
 
 #[test]

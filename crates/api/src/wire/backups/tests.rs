@@ -1,8 +1,8 @@
 //! Goal: each version shows backups and jobs as its clients read them. Method: literals.
 
 use lodgepole_types::{
-    BackupId, DeletionProtection, DenseField, Deployment, IndexConfig, IndexId, IndexName, Lsn,
-    Metric, ReadCapacity, RestoreJobId, SeededRng, Tags, Timestamp,
+    BackupId, BackupPurpose, DeletionProtection, DenseField, Deployment, IndexConfig, IndexId,
+    IndexName, Lsn, Metric, ReadCapacity, RestoreJobId, SeededRng, Tags, Timestamp,
 };
 use serde_json::json;
 
@@ -15,7 +15,7 @@ fn backup(status: BackupStatus) -> Backup {
         source_index_id: IndexId::random(&rng),
         source: IndexConfig {
             name: IndexName::parse("movies").unwrap(),
-            dense: DenseField { dimension: 3, metric: Metric::DotProduct },
+            dense: Some(DenseField { dimension: 3, metric: Metric::DotProduct }),
             deployment: Deployment::Serverless {
                 cloud: "gcp".to_owned(),
                 region: "us-central1".to_owned(),
@@ -24,8 +24,10 @@ fn backup(status: BackupStatus) -> Backup {
             deletion_protection: DeletionProtection::Disabled,
             tags: Tags::default(),
             metadata_schema: Some(json!({"fields": {"genre": {"filterable": true}}})),
+            embed: None,
+            cmek_id: None,
         },
-        name: Some(IndexName::parse("nightly").unwrap()),
+        name: Some("nightly".to_owned()),
         description: Some("before the change".to_owned()),
         status,
         created_at: Timestamp(1_700_000_000_123),
@@ -36,6 +38,8 @@ fn backup(status: BackupStatus) -> Backup {
         checkpoint: None,
         segments: Vec::new(),
         source_index_deleted_at: Some(Timestamp(1_700_000_001_000)),
+        purpose: BackupPurpose::User,
+        expires_at: None,
     }
 }
 
@@ -76,6 +80,16 @@ fn counts_are_absent_until_they_are_true_and_nothing_is_null() {
         assert!(!text.contains("count") && !text.contains("size_bytes"), "{text}");
         assert!(text.contains(r#""status":"Initializing""#) && !text.contains("null"), "{text}");
     }
+}
+
+#[test]
+fn a_sparse_index_has_dimension_0_in_backups() {
+    let mut backup = backup(BackupStatus::Ready);
+    backup.source.dense = None;
+    assert!(
+        print(&backup, ApiVersion::V2025_10).contains(r#""dimension":0,"metric":"dotproduct""#)
+    );
+    assert!(!print(&backup, ApiVersion::V2026_07).contains("dimension"));
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn replies_have_the_tags_of_the_field_table() {
     let query = QueryResponse {
         matches: vec![scored],
         namespace: "n".to_owned(),
-        usage: Some(Usage { read_units: Some(5) }),
+        usage: Some(Usage { read_units: Some(5), egress_bytes: None }),
     };
     let bytes = [field(2, &scored_bytes), field(3, b"n"), usage.clone()].concat();
     assert_eq!(query.encode_to_vec(), bytes);
@@ -175,7 +175,7 @@ fn replies_have_the_tags_of_the_field_table() {
     let fetch = FetchResponse {
         vectors: [("a".to_owned(), vector())].into(),
         namespace: "n".to_owned(),
-        usage: Some(Usage { read_units: Some(5) }),
+        usage: Some(Usage { read_units: Some(5), egress_bytes: None }),
     };
     let entry = [field(1, b"a"), field(2, &vector_bytes())].concat();
     let bytes = [field(1, &entry), field(2, b"n"), field(3, &varint(1, 5))].concat();
@@ -185,7 +185,7 @@ fn replies_have_the_tags_of_the_field_table() {
         vectors: vec![ListItem { id: "a".to_owned() }],
         pagination: Some(Pagination { next: "t".to_owned() }),
         namespace: "n".to_owned(),
-        usage: Some(Usage { read_units: Some(5) }),
+        usage: Some(Usage { read_units: Some(5), egress_bytes: None }),
     };
     let bytes =
         [field(1, &field(1, b"a")), field(2, &field(1, b"t")), field(3, b"n"), usage].concat();
@@ -193,6 +193,72 @@ fn replies_have_the_tags_of_the_field_table() {
 
     assert_eq!(UpsertResponse { upserted_count: 3 }.encode_to_vec(), varint(1, 3));
     assert_eq!(DeleteResponse {}.encode_to_vec(), [0_u8; 0]);
+}
+
+#[test]
+fn updates_and_fetches_by_metadata_have_the_tags_of_the_field_table() {
+    let update = UpdateRequest {
+        id: "a".to_owned(),
+        values: vec![0.5],
+        set_metadata: map(r#"{"k":true}"#),
+        namespace: "n".to_owned(),
+        sparse_values: vector().sparse_values,
+        filter: map(r#"{"k":true}"#),
+        dry_run: Some(true),
+    };
+    let bytes = [
+        field(1, b"a"),
+        field(2, &floats(&[0.5])),
+        field(3, &struct_bytes()),
+        field(4, b"n"),
+        field(5, &sparse_bytes()),
+        field(6, &struct_bytes()),
+        varint(7, 1),
+    ]
+    .concat();
+    assert_eq!(update.encode_to_vec(), bytes);
+    // A count of zero is sent all the same: it is not the same as none.
+    assert_eq!(UpdateResponse { matched_records: Some(0) }.encode_to_vec(), varint(1, 0));
+    assert_eq!(UpdateResponse::default().encode_to_vec(), [0_u8; 0]);
+
+    let fetch = FetchByMetadataRequest {
+        namespace: "n".to_owned(),
+        filter: map(r#"{"k":true}"#),
+        limit: Some(9),
+        pagination_token: Some("t".to_owned()),
+    };
+    let bytes = [field(1, b"n"), field(2, &struct_bytes()), varint(3, 9), field(4, b"t")].concat();
+    assert_eq!(fetch.encode_to_vec(), bytes);
+    let fetched = FetchByMetadataResponse {
+        vectors: [("a".to_owned(), vector())].into(),
+        namespace: "n".to_owned(),
+        usage: Some(Usage { read_units: Some(5), egress_bytes: Some(7) }),
+        pagination: Some(Pagination { next: "t".to_owned() }),
+    };
+    let entry = [field(1, b"a"), field(2, &vector_bytes())].concat();
+    let usage = [varint(1, 5), varint(2, 7)].concat();
+    let bytes =
+        [field(1, &entry), field(2, b"n"), field(3, &usage), field(4, &field(1, b"t"))].concat();
+    assert_eq!(fetched.encode_to_vec(), bytes);
+}
+
+#[test]
+fn updates_print_and_read_in_both_spellings() {
+    assert_eq!(json(&UpdateResponse::default()), "{}");
+    assert_eq!(json(&UpdateResponse { matched_records: Some(0) }), r#"{"matchedRecords":0}"#);
+    let usage = Usage { read_units: Some(1), egress_bytes: Some(2) };
+    assert_eq!(json(&usage), r#"{"readUnits":1,"egressBytes":2}"#);
+    let update: UpdateRequest = serde_json::from_str(
+        r#"{"filter":{"k":true},"set_metadata":{"k":null},"dry_run":false,"values":null}"#,
+    )
+    .unwrap();
+    assert_eq!((update.dry_run, update.values.len()), (Some(false), 0));
+    assert!(update.set_metadata.unwrap().fields["k"].is_null());
+    let fetch: FetchByMetadataRequest =
+        serde_json::from_str(r#"{"filter":{},"pagination_token":"t","limit":3}"#).unwrap();
+    assert_eq!((fetch.limit, fetch.pagination_token.as_deref()), (Some(3), Some("t")));
+    let count = CountResponse { count: 3, namespace: "n".to_owned() };
+    assert_eq!(json(&count), r#"{"count":3,"namespace":"n"}"#);
 }
 
 #[test]
@@ -204,6 +270,8 @@ fn stats_have_the_tags_of_the_field_table() {
         total_vector_count: 2,
         metric: Some("cosine".to_owned()),
         vector_type: Some("dense".to_owned()),
+        memory_fullness: Some(0.25),
+        storage_fullness: Some(0.75),
     };
     let entry = [field(1, b"n"), field(2, &varint(1, 2))].concat();
     let bytes = [
@@ -213,6 +281,8 @@ fn stats_have_the_tags_of_the_field_table() {
         varint(4, 2),
         field(5, b"cosine"),
         field(6, b"dense"),
+        fixed(7, 0.25),
+        fixed(8, 0.75),
     ]
     .concat();
     assert_eq!(stats.encode_to_vec(), bytes);
@@ -268,7 +338,7 @@ fn replies_print_as_clients_expect_them() {
     let fetch = FetchResponse {
         vectors: [("a".to_owned(), sparse_only)].into(),
         namespace: "__default__".to_owned(),
-        usage: Some(Usage { read_units: Some(1) }),
+        usage: Some(Usage { read_units: Some(1), egress_bytes: None }),
     };
     assert_eq!(
         json(&fetch),
@@ -288,6 +358,7 @@ fn replies_print_as_clients_expect_them() {
             total_vector_count: 1,
             metric: Some("cosine".to_owned()),
             vector_type: Some("dense".to_owned()),
+            ..DescribeIndexStatsResponse::default()
         }),
         r#"{"namespaces":{"":{"vectorCount":1}},"dimension":2,"indexFullness":0.0,"totalVectorCount":1,"metric":"cosine","vectorType":"dense"}"#
     );

@@ -1,0 +1,136 @@
+//! Records read in the order of their ids from one view.
+//!
+//! A record lies in two rows: one with its metadata, one with its vectors. A view all of whose
+//! writes are durable shows both of one moment, so they are joined as they stream by. Invariant:
+//! what is handed out is one version of one record; rows that do not fit together in such a view
+//! are damage, and are reported.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+use lodgepole_storage::{Scan, View, prefix_range};
+use lodgepole_types::{Filter, NamespaceName, Record, RecordId, SparseVector, StoredMetadata};
+
+use crate::EngineError;
+use crate::rows::{self, DocId, NamespaceRow, Place, RecordHead, RecordRow, RowError, VectorRow};
+
+/// One version of a record, with its metadata as stored.
+#[derive(Debug)]
+pub(crate) struct ScannedRecord {
+    pub(crate) docid: DocId,
+    pub(crate) id: RecordId,
+    pub(crate) values: Vec<f32>,
+    pub(crate) sparse: Option<SparseVector>,
+    pub(crate) metadata: Bytes,
+}
+
+impl ScannedRecord {
+    /// Bytes on the heap, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let sparse = self.sparse.as_ref().map_or(0, |sparse| 8 * sparse.indices.len());
+        self.id.as_str().len() + 4 * self.values.len() + sparse + self.metadata.len()
+    }
+}
+
+/// All records of a namespace, metadata and vectors.
+#[derive(Debug)]
+pub(crate) struct RecordScan {
+    records: HeadScan,
+    vectors: Scan,
+}
+
+impl RecordScan {
+    /// Starts at the first id of a namespace, in a settled view.
+    pub(crate) async fn start(view: &View, place: Place) -> Result<Self, EngineError> {
+        let records = HeadScan::start(view, place, None).await?;
+        let vectors = view.scan(prefix_range(&rows::vector_key(place, ""))).await?;
+        Ok(Self { records, vectors })
+    }
+
+    /// The next record by id.
+    pub(crate) async fn next(&mut self) -> Result<Option<ScannedRecord>, EngineError> {
+        let (head, vector) = (self.records.next().await?, self.vectors.next().await?);
+        let (head, vector) = match (head, vector) {
+            (None, None) => return Ok(None),
+            (Some(head), Some(vector)) => (head, vector),
+            (Some(_), None) | (None, Some(_)) => return Err(RowError::unmatched().into()),
+        };
+        let row = VectorRow::decode(&vector.value)?;
+        if rows::id_of_key(&vector.key)? != head.id.as_str() || row.docid != head.head.vector_docid
+        {
+            return Err(RowError::unmatched().into());
+        }
+        Ok(Some(ScannedRecord {
+            docid: head.head.docid,
+            id: head.id,
+            values: row.values,
+            sparse: row.sparse,
+            metadata: head.metadata,
+        }))
+    }
+}
+
+/// A record without its vectors.
+#[derive(Debug)]
+pub(crate) struct ScannedHead {
+    pub(crate) id: RecordId,
+    pub(crate) head: RecordHead,
+    /// As stored.
+    pub(crate) metadata: Bytes,
+}
+
+impl ScannedHead {
+    pub(crate) fn matches(&self, filter: &Filter) -> bool {
+        filter.matches(StoredMetadata::new(&self.metadata))
+    }
+
+    /// The whole record; its vectors are read from the view that this came from.
+    pub(crate) async fn complete(self, view: &View, place: Place) -> Result<Record, EngineError> {
+        let key = rows::vector_key(place, self.id.as_str());
+        let row = view.get(&key).await?.ok_or_else(RowError::unmatched)?;
+        let row = VectorRow::decode(&row)?;
+        if row.docid != self.head.vector_docid {
+            return Err(RowError::unmatched().into());
+        }
+        let metadata = StoredMetadata::new(&self.metadata).to_metadata();
+        let metadata = metadata.map_err(|_| RowError::damaged_metadata())?;
+        Ok(Record { id: self.id, values: row.values, sparse: row.sparse, metadata })
+    }
+}
+
+/// All records of a namespace without their vectors.
+#[derive(Debug)]
+pub(crate) struct HeadScan(Scan);
+
+impl HeadScan {
+    /// Starts after an id, or at the first one, in a settled view.
+    pub(crate) async fn start(
+        view: &View,
+        place: Place,
+        after: Option<&str>,
+    ) -> Result<Self, EngineError> {
+        let (mut start, end) = prefix_range(&rows::record_key(place, ""));
+        if let Some(after) = after {
+            start = Bound::Excluded(Bytes::from(rows::record_key(place, after)));
+        }
+        Ok(Self(view.scan((start, end)).await?))
+    }
+
+    /// The next record by id.
+    pub(crate) async fn next(&mut self) -> Result<Option<ScannedHead>, EngineError> {
+        let Some(entry) = self.0.next().await? else { return Ok(None) };
+        let (head, metadata) = RecordRow::split(&entry.value)?;
+        let metadata = entry.value.slice_ref(metadata);
+        Ok(Some(ScannedHead { id: rows::record_id_of_key(&entry.key)?, head, metadata }))
+    }
+}
+
+/// The place of a namespace as a view shows it.
+pub(crate) async fn place_in(
+    view: &View,
+    name: &NamespaceName,
+) -> Result<Option<Place>, EngineError> {
+    let Some(bytes) = view.get(&rows::namespace_key(name)).await? else { return Ok(None) };
+    let row = NamespaceRow::decode(&bytes)?;
+    Ok(Some(Place { slot: rows::slot_of(name), id: row.id }))
+}

@@ -1,0 +1,239 @@
+//! The operator's door: a socket in the data folder, for commands on the same machine.
+//!
+//! A running server holds its data alone, so `lodgepole keys` asks it to make the change. One line of
+//! JSON is asked, one is answered. INVARIANT: only the user that runs the server, or root, is
+//! answered: the socket can be opened by nobody else, and who opened it is asked of the system as
+//! well. WHY a socket and not the API: whoever can do this needs no key, and no network reaches it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lodgepole_api::ApiError;
+use lodgepole_service::{ApiKey, NewKey, Role, Service};
+use lodgepole_storage::files::{self, SocketPath};
+use lodgepole_types::{Clock, ErrorKind};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinHandle;
+
+use crate::tls::Tls;
+
+/// The name of the socket in the data folder.
+const NAME: &str = "operator.sock";
+/// Longest question.
+const QUESTION_BYTES_MAX: u64 = 64 << 10;
+/// How long a question and its answer may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause after a failed accept.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// What an operator can ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Question {
+    /// Make a key.
+    CreateKey {
+        /// What to call it; its id when absent.
+        name: Option<String>,
+        /// What it may do.
+        role: Role,
+    },
+    /// Show all keys.
+    ListKeys,
+    /// Revoke a key.
+    RevokeKey {
+        /// Its id or name.
+        key: String,
+    },
+    /// Read the certificate again.
+    ReloadTls,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// A key was made; this is the only time its text is shown.
+    Created {
+        /// The key.
+        key: KeyLine,
+        /// What clients send.
+        text: String,
+    },
+    /// All keys, oldest first.
+    Keys(Vec<KeyLine>),
+    /// The key that works no more.
+    Revoked(KeyLine),
+    /// It was done.
+    Done,
+    /// It was not done, for this reason.
+    Refused(String),
+}
+
+/// A key as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyLine {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// When it was made, RFC 3339.
+    pub created_at: String,
+    /// When it was revoked; absent while it is in use.
+    pub revoked_at: Option<String>,
+}
+
+impl From<&ApiKey> for KeyLine {
+    fn from(key: &ApiKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            name: key.name.clone(),
+            role: key.role,
+            created_at: key.created_at.rfc3339(),
+            revoked_at: key.revoked_at.map(lodgepole_types::Timestamp::rfc3339),
+        }
+    }
+}
+
+impl From<NewKey> for Reply {
+    fn from(made: NewKey) -> Self {
+        Self::Created { key: KeyLine::from(&*made.key), text: made.text }
+    }
+}
+
+/// Asks the server that uses a data folder; `None` when none does.
+///
+/// # Errors
+/// When a server is there but does not answer.
+pub fn ask(data_dir: &Path, question: &Question) -> io::Result<Option<Reply>> {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound};
+    use std::io::{BufRead as _, Write as _};
+    use std::os::unix::net::UnixStream;
+    let Ok(path) = SocketPath::to(&data_dir.join(NAME)) else { return Ok(None) };
+    let mut stream = match UnixStream::connect(path.as_path()) {
+        Ok(stream) => stream,
+        // A socket that a killed server left behind refuses.
+        Err(error) if [NotFound, ConnectionRefused].contains(&error.kind()) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    let mut line = serde_json::to_vec(question)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = String::new();
+    io::BufReader::new(stream).read_line(&mut answer)?;
+    if answer.is_empty() {
+        return Err(io::Error::other("the server closed the connection without an answer"));
+    }
+    Ok(Some(serde_json::from_str(&answer)?))
+}
+
+/// The open door.
+#[derive(Debug)]
+pub(crate) struct Door {
+    path: PathBuf,
+    task: JoinHandle<()>,
+}
+
+/// What questions are about.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) service: Service,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Door {
+    /// Opens the door of a data folder, which must be held by this process.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub(crate) fn open(data_dir: &Path, subject: Subject) -> io::Result<Self> {
+        let path = data_dir.join(NAME);
+        files::remove(&path)?;
+        let listener = UnixListener::bind(SocketPath::to(&path)?.as_path())?;
+        files::restrict(&path)?;
+        let task = tokio::spawn(listen(listener, Arc::new(subject)));
+        Ok(Self { path, task })
+    }
+
+    /// Closes it.
+    pub(crate) fn close(self) {
+        self.task.abort();
+        if let Err(error) = files::remove(&self.path) {
+            tracing::debug!(%error, "the operator's socket stays behind");
+        }
+    }
+}
+
+async fn listen(listener: UnixListener, subject: Arc<Subject>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let subject = Arc::clone(&subject);
+                tokio::spawn(async move {
+                    let limit = subject.clock.sleep(TIMEOUT);
+                    tokio::select! {
+                        biased;
+                        outcome = converse(&subject, stream) => if let Err(error) = outcome {
+                            tracing::warn!(%error, "an operator was not answered");
+                        },
+                        () = limit => {}
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the operator's socket failed");
+                subject.clock.sleep(ACCEPT_RETRY_DELAY).await;
+            }
+        }
+    }
+}
+
+async fn converse(subject: &Subject, stream: UnixStream) -> io::Result<()> {
+    let peer = stream.peer_cred()?.uid();
+    let own = rustix::process::geteuid().as_raw();
+    if peer != own && peer != 0 {
+        return Err(io::Error::other(format!("user {peer} is not the user of the server")));
+    }
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    (&mut stream).take(QUESTION_BYTES_MAX).read_line(&mut line).await?;
+    let reply = match serde_json::from_str(&line) {
+        Ok(question) => answer(subject, question).await,
+        Err(error) => Reply::Refused(format!("the question cannot be read: {error}")),
+    };
+    let mut line = serde_json::to_vec(&reply)?;
+    line.push(b'\n');
+    stream.get_mut().write_all(&line).await
+}
+
+async fn answer(subject: &Subject, question: Question) -> Reply {
+    let Subject { service, tls, .. } = subject;
+    let outcome = match question {
+        Question::CreateKey { name, role } => service.create_key(name, role).await.map(|made| {
+            tracing::info!(id = %made.key.id, name = made.key.name, ?role, "an API key was made");
+            Reply::from(made)
+        }),
+        Question::ListKeys => {
+            Ok(Reply::Keys(service.api_keys().iter().map(|key| KeyLine::from(&**key)).collect()))
+        }
+        Question::RevokeKey { key } => service.revoke_key(key).await.map(|key| {
+            tracing::info!(id = %key.id, name = key.name, "an API key was revoked");
+            Reply::Revoked(KeyLine::from(&*key))
+        }),
+        Question::ReloadTls => match tls {
+            Some(tls) => tls
+                .reload()
+                .map(|()| Reply::Done)
+                .map_err(|error| ApiError::new(ErrorKind::FailedPrecondition, error.to_string())),
+            None => Ok(Reply::Refused("TLS is off".to_owned())),
+        },
+    };
+    outcome.unwrap_or_else(|error| Reply::Refused(error.message().to_owned()))
+}
