@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     chosen = choose(suites.all_suites(), options.only)
     if options.list:
         for suite in chosen:
-            print(f"{suite.name:18} {suite.warm_s:5} {suite.cold_s:5} {suite.long_s or '':>5}")
+            print(f"{suite.name:26} {suite.warm_s:5} {suite.cold_s:5} {suite.long_s or '':>5}")
         return 0
     return check(chosen, long=options.long, whole=not options.only)
 
@@ -57,7 +57,7 @@ def check(chosen: list[Suite], *, long: bool, whole: bool) -> int:
     cold = not (target_dir() / "debug" / "deps").exists()
     ready = suites.install_in_background(chosen)
     total, late, started = Outcome(), [], time.monotonic()
-    say(f"{'suite':18} {'seconds':>8}  {'budget':>6}  result" + (" (cold)" if cold else ""))
+    say(f"{'suite':26} {'seconds':>8}  {'budget':>6}  result" + (" (cold)" if cold else ""))
     for suite in chosen:
         budget_s = suite.budget_s(cold=cold, long=long)
         outcome, seconds = run(suite, budget_s, long, ready)
@@ -69,7 +69,7 @@ def check(chosen: list[Suite], *, long: bool, whole: bool) -> int:
     seconds = time.monotonic() - started
     if whole and not long:
         limit = suites.TOTAL_COLD_S if cold else suites.TOTAL_WARM_S
-        say(f"{'all':18} {seconds:8.1f}  {limit:6}")
+        say(f"{'all':26} {seconds:8.1f}  {limit:6}")
         if seconds > limit:
             late.append("all")
     if late:
@@ -83,7 +83,7 @@ def run(suite: Suite, budget_s: int, long: bool, ready) -> tuple[Outcome, float]
     """Runs one suite and prints its line; the end of its output too when something failed."""
     terminal = sys.stdout.isatty()
     if terminal:
-        print(f"{suite.name:18} …", end="", flush=True)
+        print(f"{suite.name:26} …", end="", flush=True)
     timeout_s = max(suites.TIMEOUT_MIN_S, budget_s * suites.TIMEOUT_BUDGETS)
     bench = Bench(suites.LOGS / f"{suite.name}.log", timeout_s, long, ready)
     bench.log.touch()
@@ -99,7 +99,7 @@ def run(suite: Suite, budget_s: int, long: bool, ready) -> tuple[Outcome, float]
                         (outcome.skipped, "skipped")) if count)
     reason = f" ({outcome.reason})" if outcome.reason else ""
     late = "  OVER BUDGET" if seconds > budget_s else ""
-    say(f"{chr(13) if terminal else ''}{suite.name:18} {seconds:8.1f}  {budget_s:6}  "
+    say(f"{chr(13) if terminal else ''}{suite.name:26} {seconds:8.1f}  {budget_s:6}  "
         f"{result}{reason}{late}")
     if outcome.failed:
         show_tail(bench)

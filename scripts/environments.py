@@ -1,4 +1,4 @@
-"""Python and Node packages for the demo and the client tests, in folders that git ignores.
+"""Python and Node packages for the demo, the clients and the frameworks, in folders git ignores.
 
 One environment for each lock file, under `.cache/environments/NAME-KEY`, where KEY is a hash of
 everything that decides its content. An unchanged lock file means an unchanged key, so a later run
@@ -22,10 +22,15 @@ from workspace import CACHE, ROOT, SetupError, say
 ENVIRONMENTS = CACHE / "environments"
 PYTHON_LOCKS = ROOT / "tests" / "clients" / "python"
 NODE_LOCKS = ROOT / "tests" / "clients" / "typescript"
+FRAMEWORKS = ROOT / "tests" / "frameworks"
+OPENAPI = ROOT / "tests" / "openapi"
 NODE_FILES = ("package.json", "package-lock.json", ".npmrc")
 
 PYTHON_CLIENTS = ("7.3.0", "8.1.2", "9.0.1", "10.2.0")
 NODE_CLIENTS = ("6.1.3", "8.2.0", "9.0.0")
+# Each has a lock file, and a test program of the same name.
+PYTHON_FRAMEWORKS = ("langchain", "llama-index", "haystack", "semantic-router")
+NODE_FRAMEWORKS = ("langchain", "mastra", "mcp")
 
 
 def python_client(version: str) -> Path:
@@ -39,9 +44,27 @@ def demo() -> Path:
     return _python("demo", [newest, ROOT / "demo" / "digits.lock"])
 
 
+def openapi() -> Path:
+    """The interpreter of an environment with the generator of requests."""
+    return _python("openapi", [OPENAPI / "openapi.lock"])
+
+
 def node_client(version: str) -> Path:
     """A folder whose `node_modules` holds that version of the official TypeScript client."""
-    source = NODE_LOCKS / version
+    return _node(f"typescript-{version}", NODE_LOCKS / version)
+
+
+def python_framework(name: str) -> Path:
+    """The interpreter of an environment with that framework and the client that it pulls in."""
+    return _python(f"framework-python-{name}", [FRAMEWORKS / "python" / f"{name}.lock"])
+
+
+def node_framework(name: str) -> Path:
+    """A folder whose `node_modules` holds that framework and the client that it pulls in."""
+    return _node(f"framework-typescript-{name}", FRAMEWORKS / "typescript" / name)
+
+
+def _node(name: str, source: Path) -> Path:
     files = [source / name for name in NODE_FILES]
 
     def install(folder: Path) -> None:
@@ -53,7 +76,7 @@ def node_client(version: str) -> Path:
         quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--engine-strict=false"]
         _install([npm, "ci", "--loglevel=error", *quiet], folder)
 
-    return _ensure(f"typescript-{version}", files, [platform.machine()], install)
+    return _ensure(name, files, [platform.machine()], install)
 
 
 def _python(name: str, locks: list[Path]) -> Path:

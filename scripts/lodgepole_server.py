@@ -34,20 +34,24 @@ class EndedEarly(ServerError):
 
 
 class Server:
-    """`lodgepole serve` with some arguments. `url` is that of the control plane."""
+    """`lodgepole serve` with some arguments. `url` is that of the control plane; `ca` is the file
+    with the certificate that its clients have to trust, when it has a local authority."""
 
     def __init__(self, binary: Path, arguments: list[str], *, log: Path | None = None):
         self.arguments = [str(binary), "serve", *arguments]
         self.log = log
         self.url = ""
+        self.ca: Path | None = None
         self.ready_line = ""
         self.process: subprocess.Popen | None = None
 
     @classmethod
-    def for_test(cls, binary: Path, folder: Path) -> "Server":
-        """On free ports, with data and log under `folder`."""
-        places = ["--data-dir", str(folder / "data"), "--listen", f"127.0.0.1:{free_port()}"]
-        return cls(binary, places, log=folder / "server.log")
+    def for_test(cls, binary: Path, folder: Path, *more: str) -> "Server":
+        """On free ports, with data and log under `folder`, and these further arguments."""
+        places = ["--data-dir", str(folder / "data")]
+        if "--listen" not in more:
+            places += ["--listen", f"127.0.0.1:{free_port()}"]
+        return cls(binary, [*places, *more], log=folder / "server.log")
 
     def start(self) -> "Server":
         """Returns once the server says that everything acknowledged is readable."""
@@ -75,6 +79,10 @@ class Server:
         if not self.ready_line:
             code = self.process.wait()
             raise EndedEarly(f"the server ended with code {code} before it was ready{self.tail()}")
+        if "--tls" in self.arguments:
+            # The line after it names the certificate to trust.
+            named = self.process.stdout.readline().strip()
+            self.ca = Path(named.removeprefix("clients have to trust the certificate "))
         # Nothing more is expected on standard output; reading on keeps the pipe from filling up.
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
         found = re.search(r"https?://[^\s/,;]+", self.ready_line)
@@ -84,19 +92,30 @@ class Server:
         self._await_health()
 
     def _await_health(self) -> None:
-        # Never through a proxy: the server is on this machine.
+        # Never through a proxy: the server is on this machine. A port with TLS serves it without,
+        # too, and whether its certificate is any good is not ours to find out.
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        plain = self.url.replace("https://", "http://")
         until = time.monotonic() + START_TIMEOUT_S
         problem = ""
         while time.monotonic() < until and self.process.poll() is None:
             try:
-                with direct.open(f"{self.url}/health/ready", timeout=5) as reply:
+                with direct.open(f"{plain}/health/ready", timeout=5) as reply:
                     if reply.status == 200:
                         return
             except (urllib.error.URLError, OSError) as error:
                 problem = str(error)
             time.sleep(0.05)
         raise ServerError(f"{self.url}/health/ready: {problem}{self.tail()}")
+
+    def new_key(self) -> str:
+        """Makes an API key. From the first one on, every request needs one."""
+        folder = self.arguments[self.arguments.index("--data-dir") + 1]
+        command = [self.arguments[0], "keys", "create", "--name", "tests", "--data-dir", folder]
+        made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if made.returncode != 0:
+            raise ServerError(f"no key was made: {made.stderr.strip()}")
+        return made.stdout.strip()
 
     def stop(self) -> int:
         """Asks it to stop, waits, and returns its exit code."""

@@ -9,6 +9,7 @@ import functools
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -25,15 +26,26 @@ from workspace import CACHE, ROOT, SetupError, binary, cargo
 
 LOGS = CACHE / "check"
 CRASH = ROOT / "tests" / "crash"
-PYTHON_TESTS = ROOT / "tests" / "clients" / "python" / "run.py"
-NODE_TESTS = ROOT / "tests" / "clients" / "typescript" / "main-job.test.mjs"
+CLIENTS = ROOT / "tests" / "clients"
+PYTHON_TESTS = CLIENTS / "python" / "run.py"
+NODE_TESTS = [CLIENTS / "typescript" / name
+              for name in ("main-job.test.mjs", "operations.test.mjs")]
+# Parquet files for imports, and the setting that lets a server read them.
+IMPORTS = CLIENTS / "imports"
+IMPORT_FLAGS = ("--import-dirs", str(IMPORTS))
+# Pinecone's descriptions of its API, which are not part of this repository.
+SPECS = Path(os.environ.get("LODGEPOLE_OPENAPI_SPECS", ROOT.parent / "shared" / "specs"))
+# Over TLS the Python tests run whose connections differ: those of gRPC, and the control plane.
+OVER_TLS = ("Grpc", "Keys", "ControlPlane")
+WRONG_KEY = "pclocal_wrong"
+FRAMEWORKS = ROOT / "tests" / "frameworks"
 # A suite that takes this many times its budget hangs, and is ended; not before some minutes, as it
 # may wait for another cargo on the same target folder.
 TIMEOUT_BUDGETS = 5
 TIMEOUT_MIN_S = 300
 # How long everything may take, on two cores: from nothing, and when nothing changed.
-TOTAL_COLD_S = 1500
-TOTAL_WARM_S = 360
+TOTAL_COLD_S = 2300
+TOTAL_WARM_S = 770
 
 CLOSING_LINE = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
 CARGO_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored",
@@ -202,13 +214,13 @@ def build(bench: Bench) -> Outcome:
     return one_test(bench.command(cargo("build", "--package", "lodgepole"))[0])
 
 
-def with_server(bench: Bench, test: Callable[[str], Outcome]) -> Outcome:
+def with_server(bench: Bench, test: Callable[[Server], Outcome], *flags: str) -> Outcome:
     """Runs a test against a server of its own, and shows the server's log when it fails."""
     with scratch_folder() as folder:
-        server = Server.for_test(bench.binary(), Path(folder))
+        server = Server.for_test(bench.binary(), Path(folder), *flags)
         try:
             with server:
-                outcome = test(server.url)
+                outcome = test(server)
         except ServerError as problem:
             bench.note(str(problem))
             return Outcome(failed=1, reason=str(problem).splitlines()[0])
@@ -221,20 +233,126 @@ def with_server(bench: Bench, test: Callable[[str], Outcome]) -> Outcome:
 
 
 def python_client(name: str) -> Callable[[Bench], Outcome]:
+    """Every test, over HTTP."""
     def run(bench: Bench) -> Outcome:
-        python = bench.environment(name)
-        return with_server(bench, lambda url: counted_by_closing_line(
-            *bench.command([python, PYTHON_TESTS, "--url", url])))
+        program = [bench.environment(name), PYTHON_TESTS, "--imports", IMPORTS]
+        return with_server(bench, lambda server: counted_by_closing_line(
+            *bench.command([*program, "--url", server.url])), *IMPORT_FLAGS)
+    return run
+
+
+def python_client_over_tls(name: str) -> Callable[[Bench], Outcome]:
+    """With a certificate of the local authority and an API key; gRPC by the name of the index."""
+    def run(bench: Bench) -> Outcome:
+        program = [bench.environment(name), PYTHON_TESTS, "--imports", IMPORTS]
+
+        def test(server: Server) -> Outcome:
+            way = ["--url", server.url, "--ca", server.ca]
+            keys = ["--key", server.new_key(), "--wrong-key", WRONG_KEY]
+            return counted_by_closing_line(*bench.command([*program, *way, *keys, *OVER_TLS]))
+
+        return with_server(bench, test, "--tls", "local", *IMPORT_FLAGS)
     return run
 
 
 def node_client(name: str) -> Callable[[Bench], Outcome]:
+    """Every test, over HTTP. What needs API keys is left to the tests over TLS."""
     def run(bench: Bench) -> Outcome:
         client = bench.environment(name)
-        command = ["node", "--test-reporter=tap", NODE_TESTS]
-        return with_server(bench, lambda url: counted_by_node(
-            *bench.command(command, LODGEPOLE_URL=url, PINECONE_CLIENT=str(client))))
+        return with_server(bench, lambda server: counted_by_node(*bench.command(
+            node_tests(NODE_TESTS), LODGEPOLE_URL=server.url, PINECONE_CLIENT=str(client),
+            LODGEPOLE_IMPORTS=str(IMPORTS))), *IMPORT_FLAGS)
     return run
+
+
+def node_client_over_tls(name: str) -> Callable[[Bench], Outcome]:
+    """With a certificate of the local authority and an API key."""
+    def run(bench: Bench) -> Outcome:
+        client = bench.environment(name)
+        return with_server(bench, lambda server: counted_by_node(*bench.command(
+            node_tests(NODE_TESTS), LODGEPOLE_URL=server.url, PINECONE_CLIENT=str(client),
+            LODGEPOLE_IMPORTS=str(IMPORTS), NODE_EXTRA_CA_CERTS=str(server.ca),
+            LODGEPOLE_KEY=server.new_key(), LODGEPOLE_WRONG_KEY=WRONG_KEY)),
+            "--tls", "local", *IMPORT_FLAGS)
+    return run
+
+
+def node_tests(files: list[Path]) -> list:
+    """One file after the other: they share a server, and some look at everything on it."""
+    return ["node", "--test", "--test-concurrency=1", "--test-reporter=tap", *files]
+
+
+def python_framework(name: str) -> Callable[[Bench], Outcome]:
+    def run(bench: Bench) -> Outcome:
+        python = bench.environment(f"framework-python-{name}")
+        program = FRAMEWORKS / "python" / f"with_{name.replace('-', '_')}.py"
+        return with_server(bench, lambda server: counted_by_closing_line(
+            *bench.command([python, program, "--url", server.url])))
+    return run
+
+
+def node_framework(name: str) -> Callable[[Bench], Outcome]:
+    def run(bench: Bench) -> Outcome:
+        packages = bench.environment(f"framework-typescript-{name}")
+        program = FRAMEWORKS / "typescript" / f"{name}.test.mjs"
+        return with_server(bench, lambda server: counted_by_node(*bench.command(
+            node_tests([program]), LODGEPOLE_URL=server.url, FRAMEWORK=str(packages))))
+    return run
+
+
+def mcp(bench: Bench) -> Outcome:
+    """Its hosts are built in: it reaches us by a certificate for them. See docs/certificates.md.
+
+    Once with a module that leads its connections here, which needs no rights; and once as it would
+    be in earnest, with a line in the hosts file and on port 443, where this machine allows it.
+    """
+    packages = bench.environment("framework-typescript-mcp")
+    program = FRAMEWORKS / "typescript" / "mcp.test.mjs"
+    with tempfile.TemporaryDirectory(prefix="lodgepole-cert-") as folder:
+        names = ["--for", "api.pinecone.io", "--for", "127.0.0.1"]
+        made = [*names, "--out", folder, "--tls-dir", folder]
+        code, output = bench.command([bench.binary(), "cert", *made])
+        if code != 0:
+            return Outcome(failed=1, reason=output.strip().splitlines()[-1])
+        hosts = Path(folder, "hosts")
+        hosts.write_text("127.0.0.1 localhost api.pinecone.io\n")
+        files = [f"{folder}/api.pinecone.io.{end}" for end in ("pem", "key")]
+        flags = ("--tls-cert", files[0], "--tls-key", files[1])
+
+        def test(**more: str) -> Callable[[Server], Outcome]:
+            return lambda server: counted_by_node(*bench.command(
+                node_tests([program]), LODGEPOLE_URL=server.url, FRAMEWORK=str(packages),
+                NODE_EXTRA_CA_CERTS=f"{folder}/ca.pem", **more))
+
+        led = with_server(bench, test(), *flags)
+        if not may_use_hosts_file():
+            led.skipped, led.reason = 1, "the run with a hosts file needs root and port 443"
+            return led
+        as_it_is = with_server(bench, test(HOSTS=str(hosts)), *flags, "--listen", "127.0.0.1:443")
+        return Outcome(led.passed + as_it_is.passed, led.failed + as_it_is.failed,
+                       led.skipped + as_it_is.skipped, led.reason or as_it_is.reason)
+
+
+def may_use_hosts_file() -> bool:
+    """Whether a program can be given another /etc/hosts, and port 443 is ours to take."""
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", 443))
+        command = ["unshare", "--mount", "mount", "--bind", "/etc/hostname", "/etc/hosts"]
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def openapi(bench: Bench) -> Outcome:
+    """Generated requests, made from Pinecone's own descriptions of its API."""
+    if not SPECS.is_dir():
+        return Outcome(skipped=1, reason=f"no OpenAPI files in {SPECS}")
+    program = [bench.environment("openapi"), environments.OPENAPI / "run.py"]
+    given = ["--specs", SPECS, "--imports", IMPORTS, "--cases", 20_000 if bench.long else 2_000]
+    return with_server(bench, lambda server: counted_by_closing_line(
+        *bench.command([*program, "--url", server.url, *given])), *IMPORT_FLAGS)
 
 
 def restart(bench: Bench) -> Outcome:
@@ -263,7 +381,7 @@ def quickstarts(bench: Bench) -> Outcome:
     python = bench.environment(f"python-{environments.PYTHON_CLIENTS[-1]}")
     client = bench.environment(f"typescript-{environments.NODE_CLIENTS[-1]}")
 
-    def test(url: str) -> Outcome:
+    def test(server: Server) -> Outcome:
         outcome = Outcome()
         # What each prints last: the count of the restored index, or the reply to the restore.
         runners = {"quickstart.py": ([python], r"^2$"), "quickstart.mjs": (["node"], r"^2$"),
@@ -274,7 +392,7 @@ def quickstarts(bench: Bench) -> Outcome:
                     outcome.skipped, outcome.reason = 1, "no curl on this machine"
                     continue
                 file = Path(folder, name)
-                file.write_text(quickstart(name, reachable(url)))
+                file.write_text(quickstart(name, reachable(server.url)))
                 code, output = bench.command([*command, file])
                 good = code == 0 and re.search(expected, output, re.MULTILINE) is not None
                 outcome.passed += good
@@ -325,11 +443,20 @@ def all_suites() -> list[Suite]:
         Suite("tidy", 10, 30, tidy),
         Suite("scripts", 5, 15, scripts),
         Suite("clippy", 15, 240, clippy),
-        Suite("tests", 90, 500, rust_tests),
-        Suite("docs", 10, 60, docs),
-        Suite("binary", 5, 200, build),
-        *(Suite(name, 10, 30, python_client(name), (name,)) for name in python),
-        *(Suite(name, 6, 20, node_client(name), (name,)) for name in node),
+        Suite("tests", 150, 600, rust_tests),
+        Suite("docs", 30, 60, docs),
+        Suite("binary", 5, 250, build),
+        *(Suite(name, 30, 60, python_client(name), (name,)) for name in python),
+        *(Suite(name, 8, 20, node_client(name), (name,)) for name in node),
+        *(Suite(f"{name}-tls", 20, 40, python_client_over_tls(name), (name,)) for name in python),
+        *(Suite(f"{name}-tls", 10, 20, node_client_over_tls(name), (name,)) for name in node),
+        *(Suite(f"frameworks-{name}", 12, 45, python_framework(name),
+                (f"framework-python-{name}",)) for name in environments.PYTHON_FRAMEWORKS),
+        *(Suite(f"frameworks-{name}-js", 8, 20, node_framework(name),
+                (f"framework-typescript-{name}",)) for name in environments.NODE_FRAMEWORKS
+          if name != "mcp"),
+        Suite("frameworks-mcp", 8, 20, mcp, ("framework-typescript-mcp",)),
+        Suite("openapi", 45, 75, openapi, ("openapi",)),
         Suite("restart", 8, 15, restart, (python[-1],)),
         Suite("quickstarts", 6, 15, quickstarts, (python[-1], node[-1])),
         Suite("demo", 8, 20, demo, ("demo",)),
@@ -344,6 +471,11 @@ ENVIRONMENTS: dict[str, Callable[[], Path]] = {
     **{f"typescript-{version}": functools.partial(environments.node_client, version)
        for version in environments.NODE_CLIENTS},
     "demo": environments.demo,
+    "openapi": environments.openapi,
+    **{f"framework-python-{name}": functools.partial(environments.python_framework, name)
+       for name in environments.PYTHON_FRAMEWORKS},
+    **{f"framework-typescript-{name}": functools.partial(environments.node_framework, name)
+       for name in environments.NODE_FRAMEWORKS},
 }
 
 

@@ -100,10 +100,14 @@ class Files(unittest.TestCase):
     """What is committed."""
 
     def test_locks_are_exact_and_name_no_host(self) -> None:
-        pip = [*environments.PYTHON_LOCKS.glob("*.lock"), ROOT / "demo" / "digits.lock"]
-        node = [environments.NODE_LOCKS / version / "package-lock.json"
-                for version in environments.NODE_CLIENTS]
-        self.assertEqual((len(pip), len(node)), (5, 3))
+        frameworks = environments.FRAMEWORKS
+        pip = [*environments.PYTHON_LOCKS.glob("*.lock"), ROOT / "demo" / "digits.lock",
+               *(frameworks / "python" / f"{name}.lock" for name in environments.PYTHON_FRAMEWORKS)]
+        node = [*(environments.NODE_LOCKS / version / "package-lock.json"
+                  for version in environments.NODE_CLIENTS),
+                *(frameworks / "typescript" / name / "package-lock.json"
+                  for name in environments.NODE_FRAMEWORKS)]
+        self.assertEqual((len(pip), len(node)), (9, 6))
         for lock in (*pip, *node):
             self.assertNotIn("://", lock.read_text(), lock)
         for lock in pip:

@@ -4,10 +4,12 @@ Edit the versions in the `.in` and `package.json` files first. Locks hold versio
 every platform, and no addresses: where packages come from is a matter of the machine.
 """
 
+import json
 import subprocess
 import sys
 
-from environments import NODE_CLIENTS, NODE_LOCKS, PYTHON_LOCKS
+from environments import (FRAMEWORKS, NODE_CLIENTS, NODE_FRAMEWORKS, NODE_LOCKS, OPENAPI,
+                          PYTHON_LOCKS)
 from workspace import CACHE, ROOT
 
 UV = "uv==0.13.9"
@@ -17,13 +19,17 @@ def main() -> None:
     tool = CACHE / "lock-tool"
     subprocess.run([sys.executable, "-m", "venv", str(tool)], check=True)
     subprocess.run([str(tool / "bin" / "pip"), "install", "--quiet", UV], check=True)
-    for wanted in sorted(PYTHON_LOCKS.glob("*.in")):
+    for wanted in sorted([*PYTHON_LOCKS.glob("*.in"), *FRAMEWORKS.glob("python/*.in"),
+                          OPENAPI / "openapi.in"]):
         _lock(tool, wanted)
     # Of scikit-learn only a data file is read, so its own dependencies are not wanted.
     _lock(tool, ROOT / "demo" / "digits.in", "--no-deps")
-    for version in NODE_CLIENTS:
+    node = [*(NODE_LOCKS / version for version in NODE_CLIENTS),
+            *(FRAMEWORKS / "typescript" / name for name in NODE_FRAMEWORKS)]
+    for folder in node:
         command = ["npm", "install", "--package-lock-only", "--engine-strict=false"]
-        subprocess.run(command, cwd=NODE_LOCKS / version, check=True)
+        subprocess.run(command, cwd=folder, check=True)
+        _leave_out_funding(folder / "package-lock.json")
 
 
 def _lock(tool, wanted, *more: str) -> None:
@@ -32,6 +38,15 @@ def _lock(tool, wanted, *more: str) -> None:
     output = ["--output-file", str(wanted.with_suffix(".lock"))]
     uv = [str(tool / "bin" / "uv"), "pip", "compile"]
     subprocess.run([*uv, *options, *bare, *more, str(wanted), *output], check=True)
+
+
+def _leave_out_funding(lock) -> None:
+    """npm notes down where authors take donations. These are addresses, and say nothing of what
+    is installed."""
+    content = json.loads(lock.read_text())
+    for package in content["packages"].values():
+        package.pop("funding", None)
+    lock.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def main() -> int:
     parser.add_argument("--url", required=True)
     parser.add_argument("--seen", type=Path, required=True)
     options = parser.parse_args()
-    client = dialect.control(options.url)
+    client = dialect.control(dialect.Server(options.url))
     if options.phase == "write":
         write(client)
         options.seen.write_text(json.dumps(everything(client)))
