@@ -66,6 +66,9 @@ const DIFFERENCES: &str = "
 - Assistants, the admin API, sign-in and billing: 404.
 ";
 
+/// Aliases are managed by versions that know them, as with Pinecone.
+const TOO_OLD: &str = "where ○ stands it is refused (API_VERSION_TOO_OLD), but not by the preview";
+
 /// Where one operation differs, in a few words.
 const NOTES: &[(Operation, &str)] = &[
     (Operation::CreateIndexForModel, "keeps the configuration; the model need not be there"),
@@ -82,6 +85,12 @@ const NOTES: &[(Operation, &str)] = &[
     (Operation::CreateIndexFromBackup, "the index is ready when answered"),
     (Operation::ConfigureIndex, "answers 200 in every version"),
     (Operation::DescribeIndexStats, "a filter is for pod indexes; exact counts"),
+    (Operation::Count, "Lodgepole's own: how many records a filter matches"),
+    (Operation::CreateNamespaceAlias, TOO_OLD),
+    (Operation::ListNamespaceAliases, TOO_OLD),
+    (Operation::DescribeNamespaceAlias, TOO_OLD),
+    (Operation::RepointNamespaceAlias, TOO_OLD),
+    (Operation::DeleteNamespaceAlias, TOO_OLD),
 ];
 
 /// The page.
