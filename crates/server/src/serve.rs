@@ -28,6 +28,9 @@ use crate::transport::{Listeners, Stopped, TransportLimits};
 /// Open files beyond connections: data, log, one socket per index.
 const OPEN_FILES_SPARE: u64 = 4_096;
 
+/// How long closing the data may take once nothing is running any more.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Why the server does not start. Each text is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -208,7 +211,17 @@ impl Server {
             () = self.front.close() => Stopped::Clean,
             () = self.clock.sleep(left) => Stopped::CutOff,
         };
-        self.assembly.close().await;
+        // A store that is gone is retried for ever. What was acknowledged is in the log already, so
+        // closing may be given up.
+        let closed = tokio::select! {
+            biased;
+            () = self.assembly.close() => true,
+            () = self.clock.sleep(CLOSE_TIMEOUT) => false,
+        };
+        if !closed {
+            tracing::error!(data_dir = %self.data_dir.display(), "the data could not be closed; what was acknowledged is in its log");
+            return Ended::CutOff;
+        }
         if (stopped, worked) == (Stopped::Clean, Stopped::Clean) {
             tracing::info!("stopped");
             Ended::Clean
