@@ -1,6 +1,7 @@
 """./check: runs every suite, goes on after a failure, and ends with `N passed, N failed`."""
 
 import argparse
+import re
 import shutil
 import sys
 import time
@@ -9,6 +10,11 @@ import suites
 from suites import Bench, Outcome, Suite
 from workspace import ROOT, SetupError, stop_on_signals, target_dir
 
+# What a line of a failed Rust test looks like, and how much of each is shown: the end of the log
+# says little when other test programs ran after the one that failed.
+FAILURE = re.compile(r"\.\.\. FAILED$|panicked at |^error(\[|:)")
+FAILURES_SHOWN = 30
+FAILURE_LINES = 4
 TAIL_LINES = 60
 
 HELP = """\
@@ -107,8 +113,15 @@ def run(suite: Suite, budget_s: int, long: bool, ready) -> tuple[Outcome, float]
 
 
 def show_tail(bench: Bench) -> None:
-    """The end of a log, set off so that its lines are not taken for ours."""
+    """What failed and the end of a log, set off so that its lines are not taken for ours."""
     lines = bench.log.read_text(errors="replace").splitlines()
+    failures = [number for number, line in enumerate(lines) if FAILURE.search(line)]
+    if failures:
+        say(f"    ---- failures in {bench.log.relative_to(ROOT)}")
+        shown = sorted({line for at in failures[:FAILURES_SHOWN]
+                        for line in range(at, min(at + FAILURE_LINES, len(lines)))})
+        for number in shown:
+            say(f"    | {lines[number]}")
     say(f"    ---- end of {bench.log.relative_to(ROOT)}")
     for line in lines[-TAIL_LINES:]:
         say(f"    | {line}")

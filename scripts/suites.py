@@ -440,7 +440,7 @@ def all_suites() -> list[Suite]:
     node = [f"typescript-{version}" for version in environments.NODE_CLIENTS]
     return [
         Suite("format", 5, 15, format_),
-        Suite("tidy", 10, 30, tidy),
+        Suite("tidy", 10, 60, tidy),
         Suite("scripts", 5, 15, scripts),
         Suite("clippy", 15, 240, clippy),
         Suite("tests", 150, 800, rust_tests),

@@ -43,6 +43,9 @@ pub(crate) struct Imports {
     /// Each import that reads files holds one permit.
     turns: Semaphore,
     active: Mutex<Active>,
+    /// A test holds imports here: every staged batch takes one permit for good.
+    #[cfg(test)]
+    batches: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -72,7 +75,19 @@ impl Imports {
     pub(crate) fn new(sources: Sources) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let turns = Semaphore::new((processors / PROCESSORS_PER_IMPORT).max(1));
-        Self { sources, turns, active: Mutex::default() }
+        Self {
+            sources,
+            turns,
+            active: Mutex::default(),
+            #[cfg(test)]
+            batches: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn held_by(mut self, batches: Arc<Semaphore>) -> Self {
+        self.batches = batches;
+        self
     }
 
     /// Stops all imports where they are; none begins any more.

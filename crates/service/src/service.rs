@@ -36,6 +36,9 @@ pub struct ServiceParts {
     pub rules: Rules,
     /// Where imports come from.
     pub sources: Sources,
+    /// How many batches the imports of a test may stage.
+    #[cfg(test)]
+    pub(crate) import_batches: Arc<Semaphore>,
 }
 
 /// All operations. Cloning it is cheap and shares it.
@@ -68,6 +71,9 @@ impl Service {
     #[must_use]
     pub fn new(parts: ServiceParts) -> Self {
         let started_at = parts.clock.now();
+        let imports = Imports::new(parts.sources);
+        #[cfg(test)]
+        let imports = imports.held_by(parts.import_batches);
         let shared = Shared {
             catalog: parts.catalog,
             engine: parts.engine,
@@ -77,7 +83,7 @@ impl Service {
             rules: parts.rules,
             started_at,
             running: Running::default(),
-            imports: Imports::new(parts.sources),
+            imports,
             undelivered: Undelivered::default(),
             restore_turns: Turns::default(),
             port_turn: Mutex::default(),

@@ -32,6 +32,7 @@ use lodgepole_storage::{
 use lodgepole_types::{BoxFuture, Index, SeededRng};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::{IndexHosts, PortBinder, PortError, RequestContext, Service, ServiceParts, Transport};
 
@@ -69,6 +70,12 @@ pub(crate) struct Bench {
     pub(crate) engine: Arc<Engine>,
     pub(crate) service: Service,
     sources: Sources,
+    /// The batches that imports may stage, also after a restart; without bound at first.
+    pub(crate) import_batches: Arc<Semaphore>,
+}
+
+fn unheld() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(Semaphore::MAX_PERMITS))
 }
 
 pub(crate) const FIRST_PORT: u16 = 5081;
@@ -94,7 +101,7 @@ impl Bench {
         let folders = vec![folder.to_owned()];
         let sources = Sources::new(SourceOptions { folders, ..SourceOptions::default() });
         let (store, rng) = (Arc::new(InMemory::new()), Arc::new(SeededRng::new(7)));
-        Self::with_sources(store, clock, rng, sources).await.unwrap()
+        Self::with_sources(store, clock, rng, sources, unheld()).await.unwrap()
     }
 
     /// A service over this store; `None` when the store fails.
@@ -103,7 +110,7 @@ impl Bench {
         clock: Arc<ShiftedClock>,
         rng: Arc<SeededRng>,
     ) -> Option<Self> {
-        Self::with_sources(store, clock, rng, Sources::default()).await
+        Self::with_sources(store, clock, rng, Sources::default(), unheld()).await
     }
 
     async fn with_sources(
@@ -111,6 +118,7 @@ impl Bench {
         clock: Arc<ShiftedClock>,
         rng: Arc<SeededRng>,
         sources: Sources,
+        import_batches: Arc<Semaphore>,
     ) -> Option<Self> {
         let ports = Arc::new(FakePorts::default());
         let options = StorageOptions::default();
@@ -131,16 +139,18 @@ impl Bench {
             ports: Arc::clone(&ports) as _,
             rules: Rules::default(),
             sources: sources.clone(),
+            import_batches: Arc::clone(&import_batches),
         });
         service.settle().await.ok()?;
         service.open_ports().await.ok()?;
-        Some(Self { store, clock, rng, ports, catalog, engine, service, sources })
+        Some(Self { store, clock, rng, ports, catalog, engine, service, sources, import_batches })
     }
 
     /// Stops the service and starts another one over the same store.
     pub(crate) async fn restarted(self) -> Self {
         self.service.shutdown().await;
-        Self::with_sources(self.store, self.clock, self.rng, self.sources).await.unwrap()
+        let Self { store, clock, rng, sources, import_batches, .. } = self;
+        Self::with_sources(store, clock, rng, sources, import_batches).await.unwrap()
     }
 
     pub(crate) fn advance(&self, by: Duration) {

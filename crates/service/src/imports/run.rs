@@ -270,6 +270,10 @@ impl Run<'_> {
             note = Note { row, rows: note.rows.saturating_add(count), ..note };
             records += self.stage_batch(batch, &place, note).await?;
             self.figures.note(place.after(row, file_rows), plan.bytes, records);
+            #[cfg(test)]
+            if let Ok(permit) = self.shared.imports.batches.acquire().await {
+                permit.forget();
+            }
         }
         self.check_all_filled().await?;
         Ok((records, note.rows))

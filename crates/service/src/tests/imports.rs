@@ -15,6 +15,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::{Bench, at, ctx, status, text, to_json};
 use crate::service::shard_of;
@@ -106,17 +107,29 @@ impl Bench {
 
     /// Waits until an import has ended and nothing of it is left to do.
     async fn ended(&self, index: &str, id: &str) -> Value {
-        for _ in 0..15_000 {
-            let described = self.describe(index, id);
+        for _ in 0..60_000 {
             let contents = self.catalog.contents();
             let imports = contents.imports_of(self.index(index).id);
             let row = imports.iter().find(|import| import.id.to_string() == id).unwrap();
             if row.has_ended() && !row.staged {
-                return described;
+                // Not before: it may have ended in between.
+                return self.describe(index, id);
             }
             self.pause().await;
         }
         panic!("the import does not end: {}", self.describe(index, id));
+    }
+
+    /// Lets imports stage so many batches more and no others, until they are let go on.
+    fn hold_imports_after(&self, batches: usize) {
+        self.import_batches.forget_permits(Semaphore::MAX_PERMITS);
+        // A batch takes its permit once it is staged.
+        self.import_batches.add_permits(batches - 1);
+    }
+
+    fn let_imports_go_on(&self) {
+        self.import_batches.forget_permits(Semaphore::MAX_PERMITS);
+        self.import_batches.add_permits(Semaphore::MAX_PERMITS);
     }
 
     /// Waits until some records of an import are staged.
@@ -342,6 +355,7 @@ async fn an_import_goes_on_after_a_restart_where_it_was() {
         let path = format!("ns{}/{part}.parquet", part % 2);
         write(folder.path(), &path, &rows(part * 50_000..(part + 1) * 50_000));
     }
+    bench.hold_imports_after(1);
     let id = bench.start("a", &uri(folder.path()), "continue").await;
     let mut bench = bench;
     for _ in 0..3 {
@@ -349,9 +363,11 @@ async fn an_import_goes_on_after_a_restart_where_it_was() {
         let imports = bench.catalog.contents().imports_of(bench.index("a").id);
         assert_ne!(imports[0].status, ImportStatus::Completed, "there is a middle");
         assert_eq!(bench.count("a").await, 0, "nothing is visible yet");
+        bench.hold_imports_after(4);
         bench = bench.restarted().await;
         bench.pause().await;
     }
+    bench.let_imports_go_on();
     let ended = bench.ended("a", &id).await;
     assert_eq!(ended["status"], "Completed", "{ended}");
     assert_eq!(ended["validationResult"], json!({"importSuccesses": 200_000, "importErrors": 0}));
@@ -366,6 +382,7 @@ async fn an_import_goes_on_after_a_restart_where_it_was() {
 async fn files_that_change_during_a_stop_fail_the_import() {
     let (folder, bench) = bench().await;
     write(folder.path(), "ns/0.parquet", &rows(0..100_000));
+    bench.hold_imports_after(1);
     let id = bench.start("a", &uri(folder.path()), "abort").await;
     bench.under_way("a", &id).await;
     bench.service.shutdown().await;
@@ -380,6 +397,7 @@ async fn files_that_change_during_a_stop_fail_the_import() {
 async fn a_cancelled_import_leaves_nothing_and_its_namespaces_stay_free() {
     let (folder, bench) = bench().await;
     write(folder.path(), "ns/0.parquet", &rows(0..100_000));
+    bench.hold_imports_after(1);
     let id = bench.start("a", &uri(folder.path()), "abort").await;
     bench.under_way("a", &id).await;
     bench.cancel("a", &id).await;
@@ -387,6 +405,7 @@ async fn a_cancelled_import_leaves_nothing_and_its_namespaces_stay_free() {
     assert_eq!((&ended["status"], &ended["recordsImported"]), (&json!("Cancelled"), &json!(0)));
     let percent = ended["percentComplete"].as_f64().unwrap();
     assert!(percent > 0.0 && percent < 100.0, "{percent}");
+    bench.let_imports_go_on();
     bench.nothing_is_left("a").await;
     assert_eq!(bench.import("a", folder.path(), "abort").await["status"], "Completed");
     assert_eq!(bench.count("a").await, 100_000);
@@ -396,6 +415,7 @@ async fn a_cancelled_import_leaves_nothing_and_its_namespaces_stay_free() {
 async fn imports_end_with_their_index() {
     let (folder, bench) = bench().await;
     write(folder.path(), "ns/0.parquet", &rows(0..100_000));
+    bench.hold_imports_after(1);
     let id = bench.start("a", &uri(folder.path()), "abort").await;
     bench.under_way("a", &id).await;
     bench.delete_index("a").await;
