@@ -13,6 +13,10 @@ use std::arch::x86_64::{
 use crate::Tier;
 use crate::table::SQUARED_L2;
 
+mod bytes;
+mod codes;
+mod tile;
+
 /// Values in a register.
 const LANES: usize = 8;
 /// Partial sums of one row.

@@ -1,4 +1,4 @@
-//! Kernels in 512-bit registers (AVX-512F).
+//! Kernels in 512-bit registers (AVX-512F and BW).
 //!
 //! Four partial registers hide the latency of the multiply-add; four rows at a time share each load
 //! of the query, which leaves 12 of the 32 registers free. The tail is loaded under a mask, so
@@ -12,7 +12,20 @@ use std::arch::x86_64::{
 };
 
 use crate::Tier;
-use crate::table::SQUARED_L2;
+use crate::table::{SQUARED_L2, Table};
+
+mod bytes;
+mod codes;
+mod tile;
+mod vnni;
+
+/// The functions of this tier on a processor that sums products of bytes.
+pub(crate) static TABLE_VNNI: Table = Table {
+    dot_i8: vnni::dot_i8,
+    dot_i8_rows: vnni::dot_i8_rows,
+    dot_i8_at: vnni::dot_i8_at,
+    ..FUNCTIONS
+};
 
 /// Values in a register.
 const LANES: usize = 16;
@@ -21,7 +34,7 @@ const REGISTERS: usize = 4;
 /// Values of one row in a turn of the main loop.
 const STRIDE: usize = LANES * REGISTERS;
 
-kernel_table! { #[target_feature(enable = "avx512f")] tier: Tier::Avx512, rows_at_once: 4 }
+kernel_table! { #[target_feature(enable = "avx512f,avx512bw")] tier: Tier::Avx512, rows_at_once: 4 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]

@@ -11,7 +11,11 @@ use std::sync::OnceLock;
 use crate::Tier;
 use crate::table::Table;
 
-/// The distance functions of one tier. Two words to copy around; share it freely.
+/// The environment variable that forces a tier by its name, such as `avx2`. A name that is unknown,
+/// or a tier that the processor lacks, is as if it were not set.
+pub const TIER_VARIABLE: &str = "LODGEPOLE_SIMD";
+
+/// The functions of one tier. A word to copy around; share it freely.
 ///
 /// ```
 /// use lodgepole_kernels::Kernels;
@@ -27,14 +31,23 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    /// The best tier of this processor. Asks it once in the life of the process.
+    /// The best tier of this processor, or the one that the environment variable
+    /// [`TIER_VARIABLE`] names, if the processor has it. Asks once in the life of the process.
     #[must_use]
     pub fn detect() -> Self {
         static DETECTED: OnceLock<Kernels> = OnceLock::new();
         *DETECTED.get_or_init(|| {
-            let mut preferred = Tier::ALL.into_iter().rev();
-            preferred.find_map(Self::with_tier).unwrap_or(Self { table: &crate::scalar::TABLE })
+            #[expect(clippy::disallowed_methods, reason = "for tests and searches for faults only")]
+            let wanted = std::env::var(TIER_VARIABLE).ok();
+            Self::preferring(wanted.as_deref().and_then(Tier::parse))
         })
+    }
+
+    /// The wanted tier if there is one and the processor has it, otherwise the best.
+    pub(crate) fn preferring(wanted: Option<Tier>) -> Self {
+        let preferred = wanted.into_iter().chain(Tier::ALL.into_iter().rev());
+        let found = preferred.into_iter().find_map(Self::with_tier);
+        found.unwrap_or(Self { table: &crate::scalar::TABLE })
     }
 
     /// The functions of a given tier, or `None` when the processor lacks it. For tests, and for an
@@ -106,6 +119,16 @@ impl Kernels {
         }
     }
 
+    pub(crate) fn table(self) -> &'static Table {
+        self.table
+    }
+
+    /// The widest tier as on a processor that does not sum products of bytes.
+    #[cfg(all(test, target_arch = "x86_64"))]
+    pub(crate) fn avx512_without_vnni() -> Option<Self> {
+        avx512().map(|_| Self { table: &crate::avx512::TABLE })
+    }
+
     /// The emulated NEON tier, whose functions run everywhere.
     #[cfg(all(test, not(target_arch = "aarch64")))]
     pub(crate) fn emulated_neon() -> Self {
@@ -130,7 +153,10 @@ fn has_rows(query: &[f32], rows: &[f32], out: &mut [f32]) -> bool {
 
 #[cfg(target_arch = "x86_64")]
 fn avx512() -> Option<&'static Table> {
-    is_x86_feature_detected!("avx512f").then_some(&crate::avx512::TABLE)
+    let both = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+    let vnni = is_x86_feature_detected!("avx512vnni");
+    let table = if vnni { &crate::avx512::TABLE_VNNI } else { &crate::avx512::TABLE };
+    both.then_some(table)
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -19,8 +19,11 @@ use self::emulated::{
 use crate::Tier;
 use crate::table::SQUARED_L2;
 
+mod bytes;
+mod codes;
 #[cfg(not(target_arch = "aarch64"))]
 mod emulated;
+mod tile;
 
 /// Values in a register.
 const LANES: usize = 4;

@@ -7,6 +7,10 @@
 use crate::Tier;
 use crate::table::SQUARED_L2;
 
+pub(crate) mod bytes;
+pub(crate) mod codes;
+pub(crate) mod tile;
+
 /// Partial sums of one row.
 const LANES: usize = 16;
 

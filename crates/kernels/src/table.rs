@@ -1,11 +1,16 @@
-//! What a tier consists of, and how its functions follow from its one inner loop.
+//! What a tier consists of, and how its functions follow from its few inner loops.
 //!
-//! Each tier writes a single function `block`, generic over the operation and over how many rows it
-//! takes at once; [`kernel_table!`] derives the public forms. INVARIANT: `block` treats every row
-//! by itself and in the same order of additions, whatever the number of rows, so the single form
-//! and the row form give the same bits.
+//! Each tier writes a function `block`, generic over the operation and over how many rows it takes
+//! at once; [`kernel_table!`] derives the public forms. INVARIANT: `block` treats every row by
+//! itself and in the same order of additions, whatever the number of rows, so the single form and
+//! the row form give the same bits. The modules `codes`, `bytes` and `tile` of a tier follow the
+//! same pattern for codes, 8-bit rows and assignment, with `scan_functions!`, `byte_functions!` and
+//! `assign_function!`.
 
 use crate::Tier;
+use crate::assign::Centroids;
+use crate::codes::{BlockTerms, CodeTable, Cut, Quad};
+use crate::rotation::Rotation;
 
 /// Sums the products of the two values at each dimension.
 pub(crate) const DOT: u8 = 0;
@@ -16,29 +21,62 @@ pub(crate) const SQUARED_L2: u8 = 1;
 pub(crate) type One = unsafe fn(&[f32], &[f32]) -> f32;
 /// `(query, rows, out)`: `rows` is `out.len()` × `query.len()`, row-major; the query is not empty.
 pub(crate) type Rows = unsafe fn(&[f32], &[f32], &mut [f32]);
+/// `(table, blocks, terms, cut, out)`.
+pub(crate) type ScanBelow =
+    unsafe fn(&CodeTable, &[u8], BlockTerms<'_>, Cut<'_>, &mut Vec<(u32, f32)>);
+/// `(query, rows, at, out)`: the rows of the given numbers.
+pub(crate) type RowsAt = unsafe fn(&[i8], &[i8], &[u32], &mut [i32]);
 
 /// The functions of one tier. They are unsafe to call for one reason: the processor must have the
-/// instructions of the tier. They check the lengths themselves.
+/// instructions of the tier. They check the lengths themselves wherever memory safety rests on it.
 pub(crate) struct Table {
     pub(crate) tier: Tier,
     pub(crate) dot: One,
     pub(crate) squared_l2: One,
     pub(crate) dot_rows: Rows,
     pub(crate) squared_l2_rows: Rows,
+    /// Rotates the values in place; their number is the padded dimension.
+    pub(crate) rotate: unsafe fn(&Rotation, &mut [f32]),
+    /// Fills the table of a rotated query; answers scale and offset.
+    pub(crate) fill_table: unsafe fn(&[f32], &mut [Quad]) -> (f32, f32),
+    pub(crate) scan_codes: unsafe fn(&CodeTable, &[u8], &mut [u32]),
+    pub(crate) scan_estimates: unsafe fn(&CodeTable, &[u8], BlockTerms<'_>, &mut [f32]),
+    pub(crate) scan_below: ScanBelow,
+    pub(crate) quantise_i8: unsafe fn(&[f32], &mut [i8]) -> f32,
+    pub(crate) dot_i8: unsafe fn(&[i8], &[i8]) -> i32,
+    /// `(query, rows, out)`, shapes as in [`Rows`].
+    pub(crate) dot_i8_rows: unsafe fn(&[i8], &[i8], &mut [i32]),
+    pub(crate) dot_i8_at: RowsAt,
+    /// `(vectors, centroids, out_index, out_value)`.
+    pub(crate) assign: unsafe fn(&[f32], Centroids<'_>, &mut [u32], &mut [f32]),
 }
 
-/// Defines `TABLE` from the function `block` in scope. The attributes, if any, name the processor
-/// features that `block` needs.
+/// Defines `FUNCTIONS` and `TABLE` from the function `block` and the modules `codes`, `bytes` and
+/// `tile` in scope. The attributes, if any, name the processor features that `block` needs.
 macro_rules! kernel_table {
     ($(#[$attribute:meta])* tier: $tier:expr, rows_at_once: $rows_at_once:expr) => {
-        /// The functions of this tier.
-        pub(crate) static TABLE: crate::table::Table = crate::table::Table {
+        pub(crate) const FUNCTIONS: crate::table::Table = crate::table::Table {
             tier: $tier,
             dot,
             squared_l2,
             dot_rows,
             squared_l2_rows,
+            rotate,
+            fill_table,
+            scan_codes: codes::scan_codes,
+            scan_estimates: codes::scan_estimates,
+            scan_below: codes::scan_below,
+            quantise_i8,
+            dot_i8: bytes::dot_i8,
+            dot_i8_rows: bytes::dot_i8_rows,
+            dot_i8_at: bytes::dot_i8_at,
+            assign: tile::assign,
         };
+
+        /// The functions of this tier.
+        pub(crate) static TABLE: crate::table::Table = FUNCTIONS;
+
+        portable_functions! { $(#[$attribute])* }
 
         $(#[$attribute])*
         fn dot(a: &[f32], b: &[f32]) -> f32 {

@@ -9,19 +9,22 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::{Kernels, Tier};
+use crate::{Kernels, TIER_VARIABLE, Tier};
 
 const LARGE: [usize; 12] = [96, 127, 128, 129, 383, 384, 385, 768, 1_536, 3_072, 4_099, 20_000];
 
-fn tiers() -> Vec<Kernels> {
+/// Every tier that runs here, NEON emulated, and the widest one also without its sub-path.
+pub(crate) fn tiers() -> Vec<Kernels> {
     let tiers = Tier::ALL.into_iter().filter_map(Kernels::with_tier);
+    #[cfg(target_arch = "x86_64")]
+    let tiers = tiers.chain(Kernels::avx512_without_vnni());
     #[cfg(not(target_arch = "aarch64"))]
     let tiers = tiers.chain([Kernels::emulated_neon()]);
     tiers.collect()
 }
 
 /// Repeatable values in -1 to 1 of a wide range of magnitudes.
-fn values(count: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn values(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     let next = |_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
@@ -149,13 +152,21 @@ fn lengths_that_differ_are_refused_by_every_tier() {
 }
 
 #[test]
-fn the_best_tier_is_detected_and_scalar_is_everywhere() {
+fn the_best_tier_is_chosen_and_scalar_is_everywhere() {
     assert_eq!(Kernels::with_tier(Tier::Scalar).map(Kernels::tier), Some(Tier::Scalar));
     let best = Tier::ALL.into_iter().rev().find(|tier| Kernels::with_tier(*tier).is_some());
-    assert_eq!(best, Some(Kernels::detect().tier()));
+    assert_eq!(best, Some(Kernels::preferring(None).tier()));
+    #[expect(clippy::disallowed_methods, reason = "the test may run under the override")]
+    let forced = std::env::var(TIER_VARIABLE).ok().and_then(|name| Tier::parse(&name));
+    assert_eq!(Kernels::detect().tier(), Kernels::preferring(forced).tier());
     for tier in Tier::ALL {
         assert_eq!(Tier::parse(tier.as_str()), Some(tier));
         assert!(Kernels::with_tier(tier).is_none_or(|kernels| kernels.tier() == tier));
+        let has = Kernels::with_tier(tier).is_some();
+        assert_eq!(
+            Some(Kernels::preferring(Some(tier)).tier()),
+            if has { Some(tier) } else { best }
+        );
     }
     assert_eq!(Tier::parse("sse"), None);
 }

@@ -14,7 +14,7 @@ pub enum Tier {
     Neon,
     /// 256-bit registers of x86-64, with fused multiply-add.
     Avx2,
-    /// 512-bit registers of x86-64; the foundation subset is enough.
+    /// 512-bit registers of x86-64: the foundation subset and that of bytes and words.
     Avx512,
 }
 
