@@ -37,6 +37,9 @@ pub enum StorageError {
     /// A database that should be there is not.
     #[error("database {0} is gone")]
     DatabaseMissing(String),
+    /// A blob that should be there is not.
+    #[error("blob {0} is gone")]
+    BlobMissing(String),
     /// A checkpoint that should be there is not.
     #[error("checkpoint {0} is gone")]
     CheckpointMissing(String),
@@ -78,9 +81,10 @@ impl Classify for StorageError {
         match self {
             Self::Disk(error) => error.kind(),
             Self::Closed { .. } | Self::Unavailable(_) | Self::Store(_) => ErrorKind::Unavailable,
-            Self::Damaged(_) | Self::DatabaseMissing(_) | Self::CheckpointMissing(_) => {
-                ErrorKind::DataLoss
-            }
+            Self::Damaged(_)
+            | Self::DatabaseMissing(_)
+            | Self::BlobMissing(_)
+            | Self::CheckpointMissing(_) => ErrorKind::DataLoss,
             Self::Refused(_) => ErrorKind::Internal,
         }
     }

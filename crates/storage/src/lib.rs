@@ -7,11 +7,13 @@
 //!
 //! - what [`Commit::durable`] has confirmed survives a kill and a power cut;
 //! - a [`Visibility::Durable`] read never shows what a crash could take back;
+//! - a [`Blob`], a large object that is written once and read as memory, is whole or absent;
 //! - a checkpoint holds everything confirmed before it was asked for, and nothing written after its
 //!   answer.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod batch;
+mod blobs;
 mod clock;
 mod compaction;
 mod database;
@@ -20,6 +22,7 @@ pub mod fault;
 pub mod files;
 mod lineage;
 pub mod local;
+mod mmap;
 mod options;
 mod scan;
 mod source;
@@ -28,9 +31,11 @@ mod system;
 mod view;
 
 pub use batch::Batch;
+pub use blobs::{Blob, BlobPath, BlobWriter};
 pub use database::{CheckpointPin, Commit, Database};
 pub use error::{OpenError, StorageError};
 pub use lineage::{DatabasePath, Parent, Pin};
+pub use mmap::Advice;
 pub use object_store;
 pub use options::StorageOptions;
 pub use scan::{KeyValue, Scan};

@@ -123,6 +123,11 @@ impl Storage {
         &self.shared.store
     }
 
+    /// The folder below, when the store is one of ours.
+    pub(crate) fn local(&self) -> Option<&LocalStore> {
+        self.shared.local.as_ref()
+    }
+
     /// Asks whether there is room for `bytes` more, before anything is written. A store without a
     /// disk of its own always says yes.
     ///

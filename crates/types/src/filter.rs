@@ -1,8 +1,9 @@
 //! Filters over metadata.
 //!
-//! A filter is compiled once ([`Filter::parse`]) and then asked about any number of records. There
-//! is one evaluator, and it reads the stored bytes of metadata ([`StoredMetadata`]): a scan over
-//! many records decodes none of them into a map, and nothing can disagree about what a filter means.
+//! A filter is compiled once ([`Filter::parse`]) and then asked about any number of records. One by
+//! one it reads the stored bytes of metadata ([`Filter::matches`]): a scan over many records decodes
+//! none of them into a map. Of records that have an index it asks for sets of them, one a condition,
+//! and how to combine these ([`Filter::evaluate`]). Both give the same answer for every record.
 //!
 //! # Meaning
 //!
@@ -12,15 +13,16 @@
 //! field; the comparisons `$gt`, `$gte`, `$lt` and `$lte` hold for numbers only.
 //!
 //! INVARIANT: the answer depends on the entries of the metadata, not on their order in the bytes.
-//! Damaged bytes match nothing.
+//! DamagedMetadata bytes match nothing.
 
+mod evaluate;
 mod parse;
 mod stored;
 
 use std::fmt;
 
-pub use self::stored::StoredMetadata;
-use self::stored::{Damaged, Found};
+pub use self::evaluate::FilterSets;
+pub use self::stored::{DamagedMetadata, StoredMetadata, StoredValue};
 use crate::{Limits, Struct};
 
 /// Fields whose values are kept on the stack while a record is looked at. A filter that names more
@@ -64,11 +66,16 @@ enum Scalar {
     Flag(bool),
 }
 
+/// How a number is compared with the bound that a filter names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
+pub enum Comparison {
+    /// `$gt`
     Greater,
+    /// `$gte`
     GreaterOrEqual,
+    /// `$lt`
     Less,
+    /// `$lte`
     LessOrEqual,
 }
 
@@ -92,7 +99,7 @@ impl Filter {
         parse::compile(source, limits)
     }
 
-    /// Whether the metadata of a record matches. Damaged bytes do not.
+    /// Whether the metadata of a record matches. DamagedMetadata bytes do not.
     #[must_use]
     pub fn matches(&self, metadata: StoredMetadata<'_>) -> bool {
         if self.is_empty() {
@@ -100,9 +107,9 @@ impl Filter {
         }
         let count = self.fields.len();
         if count <= FIELDS_INLINE {
-            self.matches_with(metadata, &mut [Found::Absent; FIELDS_INLINE][..count])
+            self.matches_with(metadata, &mut [StoredValue::Absent; FIELDS_INLINE][..count])
         } else {
-            self.matches_with(metadata, &mut vec![Found::Absent; count])
+            self.matches_with(metadata, &mut vec![StoredValue::Absent; count])
         }
     }
 
@@ -118,24 +125,28 @@ impl Filter {
     }
 
     /// One pass over the bytes finds the values of all fields; then the conditions are looked at.
-    fn matches_with<'a>(&self, metadata: StoredMetadata<'a>, found: &mut [Found<'a>]) -> bool {
+    fn matches_with<'a>(
+        &self,
+        metadata: StoredMetadata<'a>,
+        found: &mut [StoredValue<'a>],
+    ) -> bool {
         match self.find(metadata, found) {
             Ok(()) => self.root.holds(found),
-            Err(Damaged) => false,
+            Err(DamagedMetadata) => false,
         }
     }
 
     fn find<'a>(
         &self,
         metadata: StoredMetadata<'a>,
-        found: &mut [Found<'a>],
-    ) -> Result<(), Damaged> {
+        found: &mut [StoredValue<'a>],
+    ) -> Result<(), DamagedMetadata> {
         for entry in metadata.entries() {
             let (key, value) = entry?;
             let at = self.fields.binary_search_by(|(name, _)| name.as_bytes().cmp(key));
             if let Ok(at) = at {
                 // Of two entries with one key the last one counts, as in every protobuf map.
-                found[self.fields[at].1] = Found::read_checked(value)?;
+                found[self.fields[at].1] = StoredValue::read_checked(value)?;
             }
         }
         Ok(())
@@ -150,7 +161,7 @@ impl fmt::Debug for Filter {
 }
 
 impl Node {
-    fn holds(&self, found: &[Found<'_>]) -> bool {
+    fn holds(&self, found: &[StoredValue<'_>]) -> bool {
         match self {
             Self::All(nodes) => nodes.iter().all(|node| node.holds(found)),
             Self::Any(nodes) => nodes.iter().any(|node| node.holds(found)),
@@ -161,21 +172,26 @@ impl Node {
 }
 
 impl Condition {
-    fn holds(&self, found: Found<'_>) -> bool {
+    fn holds(&self, found: StoredValue<'_>) -> bool {
         match self {
             Self::Equal(scalar) => found.is_any(|value| scalar.equals(value)),
             Self::Among(values) => found.is_any(|value| values.contain(value)),
             Self::Compare(comparison, bound) => match found {
-                Found::Number(number) => comparison.holds(number, *bound),
-                Found::Absent | Found::Text(_) | Found::Flag(_) | Found::List(_) => false,
+                StoredValue::Number(number) => comparison.holds(number, *bound),
+                StoredValue::Absent
+                | StoredValue::Text(_)
+                | StoredValue::Flag(_)
+                | StoredValue::List(_) => false,
             },
-            Self::Exists => !matches!(found, Found::Absent),
+            Self::Exists => !matches!(found, StoredValue::Absent),
         }
     }
 }
 
 impl Comparison {
-    fn holds(self, number: f64, bound: f64) -> bool {
+    /// Whether `number` stands so to `bound`. Never for NaN.
+    #[must_use]
+    pub fn holds(self, number: f64, bound: f64) -> bool {
         match self {
             Self::Greater => number > bound,
             Self::GreaterOrEqual => number >= bound,
@@ -187,37 +203,41 @@ impl Comparison {
 
 impl Scalar {
     #[expect(clippy::float_cmp, reason = "equality of filters is exact")]
-    fn equals(&self, value: Found<'_>) -> bool {
+    fn equals(&self, value: StoredValue<'_>) -> bool {
         match (self, value) {
-            (Self::Text(own), Found::Text(text)) => own.as_bytes() == text,
-            (Self::Number(own), Found::Number(number)) => *own == number,
-            (Self::Flag(own), Found::Flag(flag)) => *own == flag,
+            (Self::Text(own), StoredValue::Text(text)) => own.as_bytes() == text,
+            (Self::Number(own), StoredValue::Number(number)) => *own == number,
+            (Self::Flag(own), StoredValue::Flag(flag)) => *own == flag,
             (
                 Self::Text(_) | Self::Number(_) | Self::Flag(_),
-                Found::Absent | Found::Text(_) | Found::Number(_) | Found::Flag(_) | Found::List(_),
+                StoredValue::Absent
+                | StoredValue::Text(_)
+                | StoredValue::Number(_)
+                | StoredValue::Flag(_)
+                | StoredValue::List(_),
             ) => false,
         }
     }
 }
 
 impl Values {
-    fn contain(&self, value: Found<'_>) -> bool {
+    fn contain(&self, value: StoredValue<'_>) -> bool {
         match value {
-            Found::Text(text) => {
+            StoredValue::Text(text) => {
                 self.texts.binary_search_by(|own| own.as_bytes().cmp(text)).is_ok()
             }
-            Found::Number(number) => {
+            StoredValue::Number(number) => {
                 // WHY plus zero: it turns -0 into 0.
                 self.numbers.binary_search_by(|own| own.total_cmp(&(number + 0.0))).is_ok()
             }
-            Found::Flag(flag) => {
+            StoredValue::Flag(flag) => {
                 if flag {
                     self.has_true
                 } else {
                     self.has_false
                 }
             }
-            Found::Absent | Found::List(_) => false,
+            StoredValue::Absent | StoredValue::List(_) => false,
         }
     }
 }

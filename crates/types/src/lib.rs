@@ -25,7 +25,9 @@ mod value;
 pub use backup::{Backup, BackupPurpose, BackupStatus, RestoreJob, RestoreStatus};
 pub use clock::{BoxFuture, Clock, ManualClock, Timestamp};
 pub use error_kind::{Classify, ErrorKind};
-pub use filter::{Filter, FilterError, StoredMetadata};
+pub use filter::{
+    Comparison, DamagedMetadata, Filter, FilterError, FilterSets, StoredMetadata, StoredValue,
+};
 pub use ids::{
     BackupId, IdError, ImportId, IndexId, IndexName, Lsn, NamespaceName, RecordId, RestoreJobId,
     ScheduleId,

@@ -17,7 +17,7 @@ use super::etag;
 use super::options::DiskStep;
 
 /// Runs `work` on a blocking thread. It runs to its end even when the caller stops waiting.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work).await?

@@ -12,6 +12,7 @@ mod changes;
 mod disk;
 mod error;
 mod etag;
+mod file;
 mod folders;
 mod lock;
 mod options;
@@ -20,7 +21,9 @@ mod space;
 mod store;
 mod upload;
 
+pub(crate) use changes::blocking;
 pub use error::{DiskError, LocalOpenError};
+pub(crate) use file::LocalFile;
 pub use options::{DiskHook, DiskStep, LocalOptions, SyncMode};
 pub use space::{Need, Space, SpaceGuard, SpaceProbe};
 pub use store::LocalStore;

@@ -130,6 +130,11 @@ impl SpaceGuard {
         self.check(self.free_bytes_min / part, bytes)
     }
 
+    /// Says whether a file that grows the data may grow by `bytes` now. Measures each time.
+    pub(super) fn check_growth(&self, bytes: u64) -> Result<(), DiskError> {
+        self.check(self.free_bytes_min, bytes)
+    }
+
     fn check(&self, wanted_bytes: u64, bytes: u64) -> Result<(), DiskError> {
         let free_bytes = match self.probe.measure() {
             Ok(space) => space.free_bytes,

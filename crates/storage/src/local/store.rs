@@ -29,11 +29,13 @@ use super::changes::{
 use super::disk::{Disk, STAGING_NAME};
 use super::error::{DiskError, LocalOpenError, final_error};
 use super::etag;
+use super::file::LocalFile;
 use super::lock::{DirectoryLock, LOCK_NAME};
 use super::options::LocalOptions;
 use super::root;
 use super::space::{DiskProbe, SpaceGuard};
 use super::upload::LocalUpload;
+use crate::mmap::Map;
 
 /// Deletes of one stream that run at the same time.
 const DELETES_AT_ONCE: usize = 10;
@@ -102,6 +104,33 @@ impl LocalStore {
         let folder = self.file_of(prefix)?;
         let disk = Arc::clone(&self.disk);
         blocking(move || Ok(disk.remove_empty_folders(&folder)?)).await
+    }
+
+    /// Makes a staging file that will become the object `location`. Blocks for a moment.
+    ///
+    /// # Errors
+    /// When the disk fails, or `location` is a name of the store's own.
+    pub(crate) fn create_file(&self, location: &Path) -> Result<LocalFile> {
+        let target = self.file_of(location)?;
+        self.disk.healthy()?;
+        let staged = self.disk.stage()?;
+        Ok(LocalFile::new(Arc::clone(&self.disk), target, staged))
+    }
+
+    /// Maps an object that is never replaced. Blocks for a moment.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or when the disk fails.
+    pub(crate) fn map(&self, location: &Path) -> Result<Map> {
+        let path = self.file_of(location)?;
+        let mapped = std::fs::File::open(&path).and_then(|file| Map::of(&file));
+        mapped.map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                Error::NotFound { path: location.to_string(), source: error.into() }
+            } else {
+                read_error(&path, error)
+            }
+        })
     }
 
     /// The file behind a name that may be written.

@@ -11,18 +11,22 @@ use crate::Metadata;
 pub struct StoredMetadata<'a>(&'a [u8]);
 
 /// Bytes that are no protobuf message of the expected shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Damaged;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stored metadata is damaged")]
+pub struct DamagedMetadata;
 
 /// The value of a field. Texts and lists are bytes of the record.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Found<'a> {
+pub enum StoredValue<'a> {
     /// There is none, or it is null.
     Absent,
+    /// A number; in damaged bytes, maybe one that is not finite.
     Number(f64),
+    /// A text, as UTF-8.
     Text(&'a [u8]),
+    /// A boolean.
     Flag(bool),
-    /// A message `ListValue`.
+    /// A list, as a message `ListValue`: see [`elements`](Self::elements).
     List(&'a [u8]),
 }
 
@@ -47,19 +51,20 @@ impl<'a> StoredMetadata<'a> {
         Metadata::from_stored(self.0)
     }
 
-    /// Keys, and values as undecoded messages.
-    pub(super) fn entries(self) -> impl Iterator<Item = Result<(&'a [u8], &'a [u8]), Damaged>> {
+    /// Keys, and values as undecoded messages ([`StoredValue::read_checked`]). Of two entries with
+    /// one key the last one counts.
+    pub fn entries(self) -> impl Iterator<Item = Result<(&'a [u8], &'a [u8]), DamagedMetadata>> {
         const STRUCT_FIELDS: u64 = 1;
         Fields(self.0).filter_map(|field| match field {
             Ok((STRUCT_FIELDS, Content::Bytes(entry))) => Some(split_entry(entry)),
-            Ok((STRUCT_FIELDS, _)) => Some(Err(Damaged)),
+            Ok((STRUCT_FIELDS, _)) => Some(Err(DamagedMetadata)),
             Ok(_) => None,
-            Err(Damaged) => Some(Err(Damaged)),
+            Err(DamagedMetadata) => Some(Err(DamagedMetadata)),
         })
     }
 }
 
-fn split_entry(entry: &[u8]) -> Result<(&[u8], &[u8]), Damaged> {
+fn split_entry(entry: &[u8]) -> Result<(&[u8], &[u8]), DamagedMetadata> {
     const ENTRY_KEY: u64 = 1;
     const ENTRY_VALUE: u64 = 2;
     let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
@@ -67,16 +72,19 @@ fn split_entry(entry: &[u8]) -> Result<(&[u8], &[u8]), Damaged> {
         match field? {
             (ENTRY_KEY, Content::Bytes(bytes)) => key = bytes,
             (ENTRY_VALUE, Content::Bytes(bytes)) => value = bytes,
-            (ENTRY_KEY | ENTRY_VALUE, _) => return Err(Damaged),
+            (ENTRY_KEY | ENTRY_VALUE, _) => return Err(DamagedMetadata),
             _ => {}
         }
     }
     Ok((key, value))
 }
 
-impl<'a> Found<'a> {
+impl<'a> StoredValue<'a> {
     /// Reads a message `Value`, and the elements of a list with it.
-    pub(super) fn read_checked(value: &'a [u8]) -> Result<Self, Damaged> {
+    ///
+    /// # Errors
+    /// [`DamagedMetadata`] when the value or an element of it cannot be read.
+    pub fn read_checked(value: &'a [u8]) -> Result<Self, DamagedMetadata> {
         let found = Self::read(value)?;
         if let Self::List(list) = found {
             for element in elements(list) {
@@ -84,6 +92,12 @@ impl<'a> Found<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// The elements of a list; none of another value, nor of what is damaged.
+    pub fn elements(self) -> impl Iterator<Item = Self> {
+        let list: &[u8] = if let Self::List(list) = self { list } else { &[] };
+        elements(list).filter_map(Result::ok)
     }
 
     /// Whether the value satisfies `test`, or one of its elements does when it is a list.
@@ -94,7 +108,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn read(value: &'a [u8]) -> Result<Self, Damaged> {
+    fn read(value: &'a [u8]) -> Result<Self, DamagedMetadata> {
         let mut found = Self::Absent;
         for field in Fields(value) {
             found = match field? {
@@ -104,7 +118,7 @@ impl<'a> Found<'a> {
                 (4, Content::Varint(flag)) => Self::Flag(flag != 0),
                 (6, Content::Bytes(list)) => Self::List(list),
                 // Metadata holds no maps; nor does any writer use another shape for these numbers.
-                (1..=6, _) => return Err(Damaged),
+                (1..=6, _) => return Err(DamagedMetadata),
                 _ => found,
             };
         }
@@ -112,13 +126,13 @@ impl<'a> Found<'a> {
     }
 }
 
-fn elements(list: &[u8]) -> impl Iterator<Item = Result<Found<'_>, Damaged>> {
+fn elements(list: &[u8]) -> impl Iterator<Item = Result<StoredValue<'_>, DamagedMetadata>> {
     const LIST_VALUES: u64 = 1;
     Fields(list).filter_map(|field| match field {
-        Ok((LIST_VALUES, Content::Bytes(value))) => Some(Found::read(value)),
-        Ok((LIST_VALUES, _)) => Some(Err(Damaged)),
+        Ok((LIST_VALUES, Content::Bytes(value))) => Some(StoredValue::read(value)),
+        Ok((LIST_VALUES, _)) => Some(Err(DamagedMetadata)),
         Ok(_) => None,
-        Err(Damaged) => Some(Err(Damaged)),
+        Err(DamagedMetadata) => Some(Err(DamagedMetadata)),
     })
 }
 
@@ -136,32 +150,32 @@ enum Content<'a> {
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    fn field(&mut self) -> Result<(u64, Content<'a>), Damaged> {
+    fn field(&mut self) -> Result<(u64, Content<'a>), DamagedMetadata> {
         let tag = self.varint()?;
         let content = match tag & 7 {
             0 => Content::Varint(self.varint()?),
             1 => {
-                let (bytes, rest) = self.0.split_first_chunk::<8>().ok_or(Damaged)?;
+                let (bytes, rest) = self.0.split_first_chunk::<8>().ok_or(DamagedMetadata)?;
                 self.0 = rest;
                 Content::Fixed64(u64::from_le_bytes(*bytes))
             }
             2 => {
-                let len = usize::try_from(self.varint()?).map_err(|_| Damaged)?;
-                let (bytes, rest) = self.0.split_at_checked(len).ok_or(Damaged)?;
+                let len = usize::try_from(self.varint()?).map_err(|_| DamagedMetadata)?;
+                let (bytes, rest) = self.0.split_at_checked(len).ok_or(DamagedMetadata)?;
                 self.0 = rest;
                 Content::Bytes(bytes)
             }
             5 => {
-                let (_, rest) = self.0.split_first_chunk::<4>().ok_or(Damaged)?;
+                let (_, rest) = self.0.split_first_chunk::<4>().ok_or(DamagedMetadata)?;
                 self.0 = rest;
                 Content::Fixed32
             }
-            _ => return Err(Damaged),
+            _ => return Err(DamagedMetadata),
         };
         Ok((tag >> 3, content))
     }
 
-    fn varint(&mut self) -> Result<u64, Damaged> {
+    fn varint(&mut self) -> Result<u64, DamagedMetadata> {
         // PERF: nearly all are tags and lengths below 128.
         if let Some((&first, rest)) = self.0.split_first()
             && first < 0x80
@@ -171,19 +185,19 @@ impl<'a> Fields<'a> {
         }
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
-            let (&byte, rest) = self.0.split_first().ok_or(Damaged)?;
+            let (&byte, rest) = self.0.split_first().ok_or(DamagedMetadata)?;
             self.0 = rest;
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 return Ok(number);
             }
         }
-        Err(Damaged)
+        Err(DamagedMetadata)
     }
 }
 
 impl<'a> Iterator for Fields<'a> {
-    type Item = Result<(u64, Content<'a>), Damaged>;
+    type Item = Result<(u64, Content<'a>), DamagedMetadata>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {

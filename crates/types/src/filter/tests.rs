@@ -6,6 +6,7 @@
 //! plainest way.
 
 mod naive;
+mod sets;
 
 use proptest::prelude::*;
 use prost::Message;
@@ -241,6 +242,40 @@ fn entries_may_stand_in_any_order_and_the_last_of_one_key_counts() {
     assert_eq!(metadata.to_metadata().unwrap().as_struct().fields["z"], 3.0.into());
 }
 
+/// What to do to the bytes of a record, where, and with which byte.
+fn damage() -> impl Strategy<Value = (u8, prop::sample::Index, u8)> {
+    (0_u8..8, any::<prop::sample::Index>(), any::<u8>())
+}
+
+#[test]
+fn the_sets_of_a_filter_with_thousands_of_values_are_those_that_match_one_by_one() {
+    let texts: Vec<String> = (0..4_000).map(|i| format!("\"v{i}\",{i},-{i}.5")).collect();
+    let filter =
+        format!(r#"{{"f":{{"$in":[{}]}},"g":{{"$nin":[true,"x"]}}}}"#, texts[..3_000].join(","));
+    let filter = parse(&filter).unwrap();
+    let records = [
+        r#"{"f":"v2999"}"#,
+        r#"{"f":"v3000"}"#,
+        r#"{"f":0}"#,
+        r#"{"f":-0.0}"#,
+        r#"{"f":-1.5}"#,
+        r#"{"f":["a","v7"]}"#,
+        r#"{"f":7,"g":true}"#,
+        r#"{"f":7,"g":["y","x"]}"#,
+        r#"{"g":1}"#,
+        r#"{"f":"v1","g":[]}"#,
+        "{}",
+    ];
+    let records = sets::Records(records.iter().map(|json| stored(json)).collect());
+    let Ok(found) = filter.evaluate(&records);
+    let matching: Vec<bool> =
+        records.0.iter().map(|bytes| filter.matches(StoredMetadata::new(bytes))).collect();
+    assert_eq!(found, matching);
+    assert_eq!(found.iter().filter(|is_in| **is_in).count(), 6);
+    let Ok(everything) = parse("{}").unwrap().evaluate(&sets::Records(vec![vec![0xff]]));
+    assert_eq!(everything, [true], "damaged metadata is found without a filter");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
@@ -259,6 +294,32 @@ proptest! {
                 "{:?}", record
             );
         }
+    }
+
+    #[test]
+    fn the_sets_of_records_are_those_that_match_one_by_one(
+        filter in naive::filters(),
+        records in proptest::collection::vec((naive::metadata(), damage()), 1..12),
+    ) {
+        let limits = Limits { filter_depth_max: 100, ..Limits::default() };
+        let compiled = Filter::parse(&filter, &limits).unwrap();
+        let stored = records.into_iter().map(|(metadata, (damage, place, byte))| {
+            let mut bytes = Metadata::parse(metadata, &limits).unwrap().to_stored();
+            let place = place.index(bytes.len() + 1);
+            match damage {
+                0 => bytes.truncate(place),
+                1 if place < bytes.len() => bytes[place] = byte,
+                2 => bytes.extend(entry("a", f64::from(byte))),
+                3 => bytes.extend([0x0a, 7, 0x0a, 1, b'a', 0x12, 2, 0x0a, byte]),
+                _ => {}
+            }
+            bytes
+        });
+        let records = sets::Records(stored.collect());
+        let Ok(found) = compiled.evaluate(&records);
+        let matching: Vec<bool> =
+            records.0.iter().map(|bytes| compiled.matches(StoredMetadata::new(bytes))).collect();
+        prop_assert_eq!(found, matching);
     }
 
     #[test]
