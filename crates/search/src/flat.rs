@@ -239,6 +239,21 @@ impl FlatChunk {
         Ok(builder.finish())
     }
 
+    /// The rows after a docid, without those dead at or before `dead_before`; see
+    /// [`merged`](Self::merged).
+    ///
+    /// # Errors
+    /// None that a chunk can give: its rows fit together.
+    pub fn after(&self, docid: u64, dead_before: Lsn) -> Result<Self, ChunkError> {
+        let first = self.docids.partition_point(|&other| other <= docid);
+        let stays = |&row: &usize| self.dead_of(row).is_none_or(|dead| dead > dead_before);
+        let mut builder = FlatChunkBuilder::with_capacity(self.dimension, self.rows() - first);
+        for row in (first..self.rows()).filter(stays) {
+            builder.copy(self, row)?;
+        }
+        Ok(builder.finish())
+    }
+
     fn candidate(&self, row: usize, score: f32) -> Candidate<'_> {
         Candidate {
             score,

@@ -168,6 +168,10 @@ impl DenseQuery {
         self.values.len()
     }
 
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     /// The scores of n rows: `rows` is n × d, row-major, `inverse_norms` as [`inverse_norm`] gives
     /// them (looked at for cosine only), `scores` has room for n.
     pub(crate) fn score_rows(

@@ -146,8 +146,9 @@ fn reach(file: &File, source: &Source) -> Vec<Finding> {
         }));
     }
     let tests = source.test_modules();
-    let is_build_script = file.path.ends_with("/build.rs");
-    if !among(&FILES) && !file.is_test && !is_build_script {
+    // Neither is part of what is shipped.
+    let is_aside = file.path.ends_with("/build.rs") || file.path.contains("/examples/");
+    if !among(&FILES) && !file.is_test && !is_aside {
         for path in ["std::fs", "tokio::fs"] {
             let lines = source.code.match_indices(path).map(|(at, _)| source.line(at));
             let outside = lines.filter(|line| !tests.iter().any(|lines| lines.contains(line)));

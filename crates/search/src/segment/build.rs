@@ -1,0 +1,346 @@
+//! Writes a segment: surveys the rows, puts them in order, encodes them, and copies what they are.
+//!
+//! The rows are read several times, once for each section that needs them, and never held together:
+//! what grows with their number is codes, list numbers and a few columns of numbers.
+
+mod calibrate;
+mod cluster;
+mod encode;
+mod records;
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lodgepole_kernels::Kernels;
+
+use self::cluster::Clusters;
+use self::encode::{Codes, quantise, quantise_level};
+use super::format::{Section, SegmentHeader, SegmentWriter};
+use super::meta::Meta;
+use super::random::Draw;
+use super::space::{Space, square, to_f32};
+use super::{RowSource, SegmentError, SegmentKind, SegmentShape, SegmentSummary};
+
+/// Up to so many values all dense rows are scored: 2,700 rows of 384 dimensions.
+const EXACT_VALUES_MAX: usize = 1 << 20;
+/// Below so many dimensions a sign says too little, and the 8-bit rows are scanned.
+pub(super) const CODE_DIMENSION_MIN: usize = 64;
+/// Up to so many rows one list of codes is scanned faster than many.
+const FLAT_ROWS_MAX: usize = 40_000;
+/// Rows of a list, about.
+const LIST_ROWS: usize = 200;
+/// Samples for each list.
+const LIST_SAMPLES: usize = 32;
+/// Values that the samples may take, 256 MiB.
+const SAMPLE_VALUES_MAX: usize = 64 << 20;
+/// Rows placed and assigned at once, and between two looks at the stop sign.
+const BATCH_ROWS: usize = 512;
+
+/// Writes a segment of all rows of `source` on the calling thread. Memory is a small part of the
+/// vectors' size: codes, list numbers and samples, never a copy of all vectors.
+///
+/// The same rows in the same order with the same shape give the same bytes on one tier of kernels.
+///
+/// # Errors
+/// [`SegmentError::Stopped`] soon after `stop` is set; [`SegmentError::Row`] for a row of another
+/// dimension or a docid that comes twice; what `source` and `out` answer.
+pub fn build_segment(
+    source: &dyn RowSource,
+    shape: SegmentShape,
+    kernels: Kernels,
+    out: &mut dyn Write,
+    stop: &AtomicBool,
+) -> Result<SegmentSummary, SegmentError> {
+    let survey = Survey::of(source, shape, kernels, stop)?;
+    let mut writer = SegmentWriter::new(out, SegmentHeader::default())?;
+    let kind = survey.kind(shape);
+    let dense = match kind {
+        SegmentKind::Exact => Dense { order: survey.dense.clone(), ..Dense::default() },
+        SegmentKind::Flat | SegmentKind::Lists => {
+            let space = Space::new(shape, kernels);
+            DenseBuild { source, survey: &survey, space: &space, kind, stop }.run(&mut writer)?
+        }
+    };
+    let mut order = dense.order;
+    order.extend_from_slice(&survey.plain);
+    records::write(source, &order, survey.dense.len(), &mut writer, stop)?;
+    let docid_min = survey.docids.iter().copied().min().unwrap_or(0);
+    let docid_max = survey.docids.iter().copied().max().unwrap_or(0);
+    let meta = Meta {
+        shape,
+        kind,
+        padded: dense.padded,
+        rows: order.len(),
+        dense_rows: survey.dense.len(),
+        lists: dense.lists,
+        blocks: dense.blocks,
+        docid_min,
+        docid_max,
+        reference: survey.reference(shape),
+    };
+    writer.section(Section::Meta, &meta.encode())?;
+    let bytes = writer.finish()?;
+    Ok(SegmentSummary { rows: order.len() as u64, bytes, kind, docid_min, docid_max })
+}
+
+/// What a first pass over the rows finds.
+#[derive(Debug)]
+struct Survey {
+    docids: Vec<u64>,
+    /// Source rows with a dense vector, and without.
+    dense: Vec<u32>,
+    plain: Vec<u32>,
+    square_sum: f64,
+    /// Whether all vectors allow estimates in f32.
+    trusted: bool,
+}
+
+impl Survey {
+    fn of(
+        source: &dyn RowSource,
+        shape: SegmentShape,
+        kernels: Kernels,
+        stop: &AtomicBool,
+    ) -> Result<Self, SegmentError> {
+        let rows =
+            u32::try_from(source.rows()).map_err(|_| SegmentError::TooLarge { what: "rows" })?;
+        let mut survey = Self {
+            docids: Vec::with_capacity(rows as usize),
+            dense: Vec::new(),
+            plain: Vec::new(),
+            square_sum: 0.0,
+            trusted: true,
+        };
+        for number in 0..rows {
+            halt(stop, number as usize)?;
+            let row = source.row(number as usize)?;
+            survey.docids.push(row.docid);
+            if row.values.is_empty() {
+                survey.plain.push(number);
+                continue;
+            }
+            if row.values.len() != shape.dimension {
+                return Err(SegmentError::Row { what: "another dimension" });
+            }
+            let square = square(kernels, row.values);
+            survey.square_sum += square;
+            survey.trusted &= super::space::is_trusted(shape.metric, square);
+            survey.dense.push(number);
+        }
+        Ok(survey)
+    }
+
+    fn kind(&self, shape: SegmentShape) -> SegmentKind {
+        let rows = self.dense.len();
+        if rows * shape.dimension <= EXACT_VALUES_MAX || !self.trusted {
+            SegmentKind::Exact
+        } else if rows <= FLAT_ROWS_MAX && shape.dimension >= CODE_DIMENSION_MIN {
+            SegmentKind::Flat
+        } else {
+            SegmentKind::Lists
+        }
+    }
+
+    /// The root mean square of the norms; 1 where it does not matter.
+    fn reference(&self, shape: SegmentShape) -> f32 {
+        let mean = self.square_sum / self.dense.len().max(1) as f64;
+        let scaled = shape.metric == lodgepole_types::Metric::DotProduct && mean > 0.0;
+        if scaled { to_f32(mean.sqrt()) } else { 1.0 }
+    }
+}
+
+/// What the dense part of a segment came to.
+#[derive(Debug, Default)]
+struct Dense {
+    /// Source rows in the order of the segment.
+    order: Vec<u32>,
+    padded: usize,
+    lists: usize,
+    blocks: usize,
+}
+
+/// Builds the sections that approximate search needs.
+struct DenseBuild<'a> {
+    source: &'a dyn RowSource,
+    survey: &'a Survey,
+    space: &'a Space,
+    kind: SegmentKind,
+    stop: &'a AtomicBool,
+}
+
+/// Lists, and what they were made from.
+struct Clustered {
+    mean: Vec<f32>,
+    clusters: Clusters,
+    /// Source rows, ascending.
+    sampled: Vec<u32>,
+}
+
+/// Rows in list order.
+struct Arranged {
+    order: Vec<u32>,
+    /// First row of each list, and the end of the last.
+    starts: Vec<u32>,
+}
+
+impl DenseBuild<'_> {
+    fn run(&self, writer: &mut SegmentWriter<'_>) -> Result<Dense, SegmentError> {
+        let space = self.space;
+        let mut draw = Draw::new(space.shape.seed ^ self.survey.dense.len() as u64);
+        let Clustered { mean, clusters, sampled } = self.cluster(&mut draw)?;
+        let arranged = self.arrange(&mean, &clusters)?;
+        writer.section(Section::Mean, &mean)?;
+        let (values, terms) = quantise_level(space, &clusters.lists);
+        writer.section(Section::Centroids, &values)?;
+        writer.section(Section::CentroidTerms, &terms)?;
+        writer.section(Section::ListOffsets, &arranged.starts)?;
+        let codes = self.encode(&mean, &clusters, &arranged, writer)?;
+        let has_codes = !codes.blocks.is_empty();
+        if self.kind != SegmentKind::Exact {
+            let parts = calibrate::Parts {
+                source: self.source,
+                space,
+                mean: &mean,
+                lists: &clusters.lists,
+                arranged: &arranged,
+                codes: &codes,
+                sampled: &sampled,
+                stop: self.stop,
+            };
+            let numbers = calibrate::calibrate(&parts, &mut draw)?;
+            writer.section(Section::Calibration, &numbers)?;
+        }
+        if has_codes {
+            writer.section(Section::BlockOffsets, &codes.starts)?;
+            writer.section(Section::Codes, &codes.blocks)?;
+            writer.begin(Section::CodeTerms)?;
+            writer.write_numbers(&codes.a)?;
+            writer.write_numbers(&codes.b)?;
+            writer.end()?;
+        }
+        writer.section(Section::ListTerms, &codes.spreads)?;
+        let blocks = if has_codes { codes.a.len() / lodgepole_kernels::BLOCK_ROWS } else { 0 };
+        let lists = clusters.lists.len();
+        Ok(Dense { order: arranged.order, padded: space.padded, lists, blocks })
+    }
+
+    /// The mean of all rows, and lists around it.
+    fn cluster(&self, draw: &mut Draw) -> Result<Clustered, SegmentError> {
+        let (space, rows) = (self.space, self.survey.dense.len());
+        let lists = match self.kind {
+            SegmentKind::Exact | SegmentKind::Flat => 1,
+            SegmentKind::Lists => (rows / LIST_ROWS).max(16),
+        };
+        let wanted = (lists * LIST_SAMPLES).max(8_192);
+        let count = wanted.min(SAMPLE_VALUES_MAX / space.padded).max(lists * 2);
+        let chosen = draw.sample(count, rows);
+        let sampled = chosen.iter().map(|at| self.survey.dense[*at]).collect();
+        let mut samples = vec![0.0; chosen.len() * space.padded];
+        for (at, sample) in samples.chunks_exact_mut(space.padded).enumerate() {
+            halt(self.stop, at)?;
+            let row = self.source.row(self.survey.dense[chosen[at]] as usize)?;
+            space.place_row(row.values, sample);
+        }
+        let mean = mean_of(&samples, space.padded);
+        if lists == 1 {
+            let clusters = Clusters::single(vec![0.0; space.padded], space.kernels);
+            return Ok(Clustered { mean, clusters, sampled });
+        }
+        for sample in samples.chunks_exact_mut(space.padded) {
+            subtract(sample, &mean);
+        }
+        let (kernels, stop) = (space.kernels, self.stop);
+        let clusters = Clusters::find(&samples, space.padded, lists, draw, kernels, stop)?;
+        Ok(Clustered { mean, clusters, sampled })
+    }
+
+    /// Puts the rows in the order of their lists.
+    fn arrange(&self, mean: &[f32], clusters: &Clusters) -> Result<Arranged, SegmentError> {
+        let (space, rows) = (self.space, &self.survey.dense);
+        let lists = clusters.lists.len();
+        let mut of = vec![0_u32; rows.len()];
+        if lists > 1 {
+            let mut batch = vec![0.0; BATCH_ROWS * space.padded];
+            for (rows, of) in rows.chunks(BATCH_ROWS).zip(of.chunks_mut(BATCH_ROWS)) {
+                halt(self.stop, 0)?;
+                let batch = &mut batch[..rows.len() * space.padded];
+                for (&row, out) in rows.iter().zip(batch.chunks_exact_mut(space.padded)) {
+                    space.place_row(self.source.row(row as usize)?.values, out);
+                    subtract(out, mean);
+                }
+                clusters.assign(batch, of);
+            }
+        }
+        let mut starts = vec![0_u32; lists + 1];
+        for &list in &of {
+            starts[list as usize + 1] += 1;
+        }
+        for list in 0..lists {
+            starts[list + 1] += starts[list];
+        }
+        let mut next = starts.clone();
+        let mut order = vec![0; rows.len()];
+        for (&row, &list) in rows.iter().zip(&of) {
+            order[next[list as usize] as usize] = row;
+            next[list as usize] += 1;
+        }
+        Ok(Arranged { order, starts })
+    }
+
+    /// Encodes the rows; writes their 8-bit form.
+    fn encode(
+        &self,
+        mean: &[f32],
+        clusters: &Clusters,
+        arranged: &Arranged,
+        writer: &mut SegmentWriter<'_>,
+    ) -> Result<Codes, SegmentError> {
+        let space = self.space;
+        let mut codes = Codes::new(space, self.survey.reference(space.shape));
+        codes.packed = space.shape.dimension >= CODE_DIMENSION_MIN;
+        let mut placed = vec![0.0; space.padded];
+        let mut eight = vec![0; space.padded];
+        let mut terms = Vec::with_capacity(arranged.order.len());
+        writer.begin(Section::Rows8)?;
+        for (list, bounds) in arranged.starts.windows(2).enumerate() {
+            let centroid = clusters.lists.of(list);
+            for &row in &arranged.order[bounds[0] as usize..bounds[1] as usize] {
+                halt(self.stop, terms.len())?;
+                space.place_row(self.source.row(row as usize)?.values, &mut placed);
+                subtract(&mut placed, mean);
+                codes.push(space, &placed, centroid, mean);
+                terms.push(quantise(space, &placed, &mut eight));
+                writer.write_numbers(&eight)?;
+            }
+            codes.end_list(space, centroid, mean);
+        }
+        writer.end()?;
+        writer.section(Section::Terms8, &terms)?;
+        Ok(codes)
+    }
+}
+
+fn mean_of(samples: &[f32], padded: usize) -> Vec<f32> {
+    let mut sums = vec![0.0_f64; padded];
+    for sample in samples.chunks_exact(padded) {
+        for (sum, value) in sums.iter_mut().zip(sample) {
+            *sum += f64::from(*value);
+        }
+    }
+    let count = (samples.len() / padded).max(1) as f64;
+    sums.into_iter().map(|sum| to_f32(sum / count)).collect()
+}
+
+fn subtract(values: &mut [f32], others: &[f32]) {
+    for (value, other) in values.iter_mut().zip(others) {
+        *value -= other;
+    }
+}
+
+/// Looks at the stop sign every [`BATCH_ROWS`] rows.
+fn halt(stop: &AtomicBool, row: usize) -> Result<(), SegmentError> {
+    if row.is_multiple_of(BATCH_ROWS) && stop.load(Ordering::Relaxed) {
+        return Err(SegmentError::Stopped);
+    }
+    Ok(())
+}
