@@ -42,6 +42,10 @@ const DIFFERENCES: &str = "
   and names the field.
 - **Filtered counts** for every index: `POST /vectors/count` with `filter` and `namespace`.
   `describe_index_stats` with a filter stays limited to pod indexes, as clients expect.
+- **Effort of a query** (`scanFactor`, `maxCandidates`, from 2025-10 on) counts for every dense index,
+  not only on dedicated read nodes. Without it nothing has to be tuned ([search.md](search.md)).
+- **Calls of its own**: `POST /vectors/warm-up` and `GET /search-state` on the host of an index,
+  `GET /metrics` for Prometheus on the control plane ([search.md](search.md)).
 - **`null` in `setMetadata` removes the key.** In metadata of an upsert a null is left out.
 - **Create and restore answer when it is done**: `status.ready` is true at once.
 - **Statuses**: configure and create-backup answer 200 in every version, because one official client
@@ -86,6 +90,9 @@ const NOTES: &[(Operation, &str)] = &[
     (Operation::ConfigureIndex, "answers 200 in every version"),
     (Operation::DescribeIndexStats, "a filter is for pod indexes; exact counts"),
     (Operation::Count, "Lodgepole's own: how many records a filter matches"),
+    (Operation::WarmUp, "Lodgepole's own: loads what queries need"),
+    (Operation::SearchState, "Lodgepole's own: how the search of the index stands"),
+    (Operation::Metrics, "Lodgepole's own: for Prometheus"),
     (Operation::CreateNamespaceAlias, TOO_OLD),
     (Operation::ListNamespaceAliases, TOO_OLD),
     (Operation::DescribeNamespaceAlias, TOO_OLD),

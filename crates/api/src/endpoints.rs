@@ -44,6 +44,7 @@ pub enum Operation {
     CreateIndexFromBackup,
     ListRestoreJobs,
     DescribeRestoreJob,
+    Metrics,
     CreateBackupSchedule,
     ListBackupSchedules,
     DescribeBackupSchedule,
@@ -73,6 +74,8 @@ pub enum Operation {
     Update,
     FetchByMetadata,
     Count,
+    WarmUp,
+    SearchState,
     CreateNamespace,
     ListNamespaces,
     DescribeNamespace,
@@ -107,6 +110,7 @@ impl Operation {
             | Self::DescribeBackup
             | Self::ListRestoreJobs
             | Self::DescribeRestoreJob
+            | Self::Metrics
             | Self::CreateBackupSchedule
             | Self::ListBackupSchedules
             | Self::DescribeBackupSchedule
@@ -131,6 +135,8 @@ impl Operation {
             | Self::Update
             | Self::FetchByMetadata
             | Self::Count
+            | Self::WarmUp
+            | Self::SearchState
             | Self::CreateNamespace
             | Self::ListNamespaces
             | Self::DescribeNamespace
@@ -201,6 +207,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     control(Operation::CreateIndexFromBackup, Post, "/backups/{backup_id}/create-index", V2025_04),
     control(Operation::ListRestoreJobs, Get, "/restore-jobs", V2025_04),
     control(Operation::DescribeRestoreJob, Get, "/restore-jobs/{job_id}", V2025_04),
+    // Ours: for Prometheus.
+    control(Operation::Metrics, Get, "/metrics", V2024_07),
     control(
         Operation::CreateBackupSchedule,
         Post,
@@ -248,6 +256,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     data_since(Operation::FetchByMetadata, Post, "/vectors/fetch_by_metadata", V2025_10),
     // Ours: Pinecone counts nothing by filter.
     data(Operation::Count, Post, "/vectors/count"),
+    // Ours: Pinecone shows nothing of its search structures.
+    data(Operation::WarmUp, Post, "/vectors/warm-up"),
+    data(Operation::SearchState, Get, "/search-state"),
     data_since(Operation::CreateNamespace, Post, "/namespaces", V2025_10),
     data_since(Operation::ListNamespaces, Get, "/namespaces", V2025_04),
     data_since(Operation::DescribeNamespace, Get, "/namespaces/{namespace}", V2025_04),
@@ -326,7 +337,7 @@ mod tests {
             .map(|row| row.operation)
             .collect();
         let grpc: HashSet<_> = GRPC_METHODS.iter().map(|row| row.operation).collect();
-        // Text and imports are for REST only, as with Pinecone; the count is an endpoint of ours.
+        // Text and imports are for REST only, as with Pinecone; the last three are ours.
         let rest_only = HashSet::from([
             Operation::UpsertRecords,
             Operation::SearchRecords,
@@ -335,6 +346,8 @@ mod tests {
             Operation::DescribeImport,
             Operation::CancelImport,
             Operation::Count,
+            Operation::WarmUp,
+            Operation::SearchState,
         ]);
         assert_eq!(rest.difference(&grpc).copied().collect::<HashSet<_>>(), rest_only);
         assert!(grpc.is_subset(&rest));

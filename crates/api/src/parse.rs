@@ -31,6 +31,7 @@ mod testing;
 mod update;
 mod upsert;
 mod values;
+mod warm_up;
 
 pub use aliases::{
     AliasTarget, ListAliases, alias_name, check_alias_version, create_alias, list_aliases,
@@ -58,6 +59,7 @@ pub use schedules::{NewSchedule, ScheduleChange, create_schedule, update_schedul
 pub use stats::{Count, count, stats};
 pub use update::{Update, UpdateTarget, update};
 pub use upsert::{Upsert, upsert};
+pub use warm_up::warm_up;
 
 use std::collections::BTreeMap;
 

@@ -17,4 +17,5 @@ pub mod namespaces;
 pub mod rpc_status;
 pub mod schedules;
 pub mod schema_reply;
+pub mod search;
 pub mod vectors;

@@ -6,9 +6,16 @@
 
 mod api;
 mod backup;
+mod fill;
+mod http1;
+mod http2;
 mod machine;
 mod page;
+mod process;
 mod rig;
+mod search;
+mod target;
+mod vectors;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,6 +32,8 @@ pub(crate) fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(api_command())
         .subcommand(backup_command())
+        .subcommand(fill::command())
+        .subcommand(search::command())
 }
 
 /// Flags that all benchmarks have.
@@ -113,7 +122,12 @@ pub(crate) fn run(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
     };
     let table = match name {
         "api" => run_api(arguments),
-        _ => run_backup(arguments),
+        "backup" => run_backup(arguments),
+        // These are for programs: one line of JSON.
+        _ => {
+            crate::output::say(&run_load(name, arguments)?);
+            return Ok(ExitCode::SUCCESS);
+        }
     }?;
     let text = format!("{}\n\n{table}", machine::describe());
     crate::output::say(&text);
@@ -132,10 +146,22 @@ fn run_api(arguments: &ArgMatches) -> anyhow::Result<String> {
         rounds: *arguments.get_one("rounds").context("no rounds")?,
         only: only.cloned().collect(),
     };
-    // One thread: more would take the processors that the server needs.
+    one_thread()?.block_on(api::run(&plan))
+}
+
+fn run_load(name: &str, arguments: &ArgMatches) -> anyhow::Result<String> {
+    if name == "fill" {
+        let plan = fill::Plan::read(arguments)?;
+        return one_thread()?.block_on(fill::run(&plan));
+    }
+    let plan = search::Plan::read(arguments)?;
+    one_thread()?.block_on(search::run(&plan))
+}
+
+/// For load: more threads would take the processors that the server needs.
+fn one_thread() -> anyhow::Result<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("the load cannot be started")?;
-    runtime.block_on(api::run(&plan))
+    runtime.context("the load cannot be started")
 }
 
 fn run_backup(arguments: &ArgMatches) -> anyhow::Result<String> {

@@ -7,7 +7,8 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::matching::Matching;
-use crate::rows::{DocId, Place};
+use crate::rows::{DocId, Place, SegmentEntry, SegmentId};
+use crate::segments::{OpenSegment, Unnamed};
 use crate::staging::Duplicate;
 use crate::{Alias, NamespaceInfo, WriteError};
 
@@ -25,6 +26,8 @@ pub(crate) enum Change {
     Alias(String, AliasChange),
     /// Of what this job stages.
     Staging(Uuid, StagingChange),
+    /// Of the segments of a namespace.
+    Segments(NamespaceName, SegmentsChange),
 }
 
 /// A change of the records of a namespace.
@@ -80,6 +83,49 @@ pub(crate) enum StagingChange {
     Abort,
 }
 
+/// A change of the segments of a namespace. None of the records changes.
+#[derive(Debug)]
+pub(crate) enum SegmentsChange {
+    /// Changes are queued from now on.
+    Queue,
+    /// Segments take the place of others and of the beginning of the queue.
+    Commit(Box<SegmentsCommit>),
+    /// Its segments are damaged: they are given up, and built anew from the records.
+    Distrust,
+}
+
+/// New segments for a namespace.
+#[derive(Debug)]
+pub(crate) struct SegmentsCommit {
+    /// The namespace as it was when the work began.
+    pub(crate) place: Place,
+    /// Its segments then, in the order of the directory.
+    pub(crate) before: Vec<SegmentId>,
+    /// Its segments from now on.
+    pub(crate) after: Vec<SegmentEntry>,
+    /// The dead rows of those that stay, as of the end of what is trimmed.
+    pub(crate) deletions: Vec<(Uuid, Vec<u8>)>,
+    /// Keys of the queue rows that the segments and deletions hold.
+    pub(crate) trimmed: Vec<Vec<u8>>,
+    /// What search is shown.
+    pub(crate) indexed: Indexed,
+}
+
+/// What a commit of segments means for the rows that are held in memory.
+#[derive(Debug)]
+pub(crate) struct Indexed {
+    /// The work that it comes from.
+    pub(crate) job: u64,
+    /// Segments that go.
+    pub(crate) removed: Vec<SegmentId>,
+    /// Segments that come.
+    pub(crate) added: Vec<OpenSegment>,
+    /// All versions up to this one are in segments.
+    pub(crate) upto: DocId,
+    /// Keeps the files from being collected until search is shown them, whoever still waits.
+    pub(crate) unnamed: Vec<Unnamed>,
+}
+
 /// Which parts of a record to change; the rest is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
@@ -117,6 +163,7 @@ impl Change {
                 growth(room_of(records) + progress.len())
             }
             Self::Namespace(_, NamespaceChange::Delete)
+            | Self::Segments(..)
             | Self::Alias(_, AliasChange::Delete)
             | Self::Staging(_, StagingChange::Commit | StagingChange::Abort) => (Need::Upkeep, 0),
         }
@@ -127,7 +174,7 @@ impl Change {
         match self {
             Self::Records(_, change) => matches!(change, RecordChange::DeleteAll),
             Self::Namespace(_, change) => matches!(change, NamespaceChange::Delete),
-            Self::Alias(..) => false,
+            Self::Alias(..) | Self::Segments(..) => false,
             Self::Staging(_, change) => {
                 matches!(change, StagingChange::Commit | StagingChange::Abort)
             }
@@ -185,6 +232,12 @@ pub(crate) struct Effect {
     pub(crate) buried: Vec<DocId>,
     /// The whole namespace number is dead.
     pub(crate) emptied: bool,
+    /// The last docid that was given out.
+    pub(crate) seq: DocId,
+    /// Segments were exchanged.
+    pub(crate) indexed: Option<Indexed>,
+    /// The segments are given up.
+    pub(crate) distrusted: bool,
 }
 
 /// A new version of a record.
@@ -203,6 +256,7 @@ pub(crate) struct Added {
 pub(crate) struct Revised {
     pub(crate) old: DocId,
     pub(crate) docid: DocId,
+    pub(crate) id: RecordId,
     /// As stored.
     pub(crate) metadata: Vec<u8>,
 }

@@ -18,7 +18,9 @@ use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
 use crate::change::{Change, RecordChange, Update};
+use crate::rows::SegmentId;
 use crate::search_pool::SearchPool;
+use crate::segments::SegmentStore;
 use crate::shard::{Commons, Shard, ShardRef};
 use crate::tails::TailCache;
 use crate::{
@@ -48,7 +50,7 @@ pub struct Checkpoint {
     pub namespace_count: u64,
     /// Bytes of ids, values and metadata.
     pub size_bytes: u64,
-    /// Search segments it needs, sorted. Empty as long as search runs without segments.
+    /// Search segments it needs, sorted.
     pub segments: Vec<String>,
 }
 
@@ -61,6 +63,8 @@ pub struct Engine {
     retired: Mutex<HashSet<IndexId>>,
     /// Data without an owner, and when it was first seen.
     pub(crate) strays: Mutex<HashMap<IndexId, Duration>>,
+    /// Segments that nothing names, and when that was first seen.
+    pub(crate) unused_segments: Mutex<HashMap<SegmentId, Duration>>,
     shutting_down: AtomicBool,
 }
 
@@ -94,6 +98,8 @@ impl Engine {
             clock: Arc::clone(storage.clock()),
             tails: TailCache::new(options.tail_bytes_max),
             pool,
+            segments: SegmentStore::new(storage.clone()),
+            wishes: Arc::default(),
             options,
         };
         Ok(Arc::new(Self {
@@ -102,6 +108,7 @@ impl Engine {
             slots: Mutex::new(HashMap::new()),
             retired: Mutex::new(HashSet::new()),
             strays: Mutex::new(HashMap::new()),
+            unused_segments: Mutex::new(HashMap::new()),
             shutting_down: AtomicBool::new(false),
         }))
     }
@@ -267,7 +274,7 @@ impl Engine {
             record_count: cut.record_count,
             namespace_count: cut.namespace_count,
             size_bytes: cut.bytes,
-            segments: Vec::new(),
+            segments: cut.segments,
         })
     }
 

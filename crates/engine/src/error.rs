@@ -1,6 +1,6 @@
 //! What can go wrong in a shard, one small enum per family of operations.
 
-use lodgepole_search::ChunkError;
+use lodgepole_search::{ChunkError, SegmentError};
 use lodgepole_storage::StorageError;
 use lodgepole_types::{Classify, ErrorKind, IndexId, MetadataError, NamespaceName, RecordId};
 
@@ -24,6 +24,12 @@ pub enum EngineError {
     /// Rows did not fit together: a defect of ours.
     #[error("rows do not fit together")]
     Chunk(#[from] ChunkError),
+    /// A segment is damaged or missing. It is built anew from the records.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// A segment's file is gone. It is built anew from the records.
+    #[error("a segment is missing; it is rebuilt from the records")]
+    SegmentMissing,
     /// A search thread died: a defect of ours.
     #[error("a search died")]
     SearchDied,
@@ -35,12 +41,31 @@ pub enum EngineError {
     ShuttingDown,
 }
 
+impl EngineError {
+    /// Whether a segment is at fault, which can be built anew.
+    pub(crate) fn is_of_segment(&self) -> bool {
+        match self {
+            Self::Segment(error) => !matches!(error, SegmentError::Stopped | SegmentError::Io(_)),
+            Self::SegmentMissing => true,
+            Self::Storage(_)
+            | Self::Row(_)
+            | Self::Stopped(_)
+            | Self::Deadline(_)
+            | Self::Chunk(_)
+            | Self::SearchDied
+            | Self::Retired(_)
+            | Self::ShuttingDown => false,
+        }
+    }
+}
+
 impl Classify for EngineError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Storage(error) => error.kind(),
-            Self::Row(_) => ErrorKind::DataLoss,
+            Self::Row(_) | Self::SegmentMissing => ErrorKind::DataLoss,
             Self::Chunk(error) => error.kind(),
+            Self::Segment(error) => error.kind(),
             Self::Deadline(_) => ErrorKind::DeadlineExceeded,
             Self::SearchDied => ErrorKind::Internal,
             Self::Retired(_) => ErrorKind::NotFound,
@@ -74,6 +99,9 @@ pub enum WriteError {
     /// More records match than fit into one request.
     #[error("Too many records match for one request. Narrow the filter and repeat.")]
     TooManyMatches,
+    /// The namespace or its segments are not what they were when the work on them began.
+    #[error("the namespace was changed meanwhile")]
+    Superseded,
     /// An alias stands in the way.
     #[error(transparent)]
     Alias(#[from] AliasError),
@@ -100,7 +128,7 @@ impl Classify for WriteError {
             Self::NamespaceTargeted { .. } | Self::Metadata(_) | Self::TooManyMatches => {
                 ErrorKind::InvalidArgument
             }
-            Self::Contended => ErrorKind::Conflict,
+            Self::Contended | Self::Superseded => ErrorKind::Conflict,
             Self::Alias(error) => error.kind(),
             Self::Staging(error) => error.kind(),
             Self::Engine(error) => error.kind(),

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lodgepole_search::{FlatChunk, Scope, SparseRef};
+use lodgepole_search::{FlatChunk, Scope, SparseRef, count_matches};
 use lodgepole_storage::View;
 use lodgepole_types::{Filter, Lsn, NamespaceName, Record, RecordId};
 
@@ -55,7 +55,9 @@ impl Shard {
         namespace: &NamespaceName,
         page: &FilterPage,
     ) -> Result<FilteredPage, ReadError> {
-        if let Some(view) = self.held_view(namespace).await? {
+        if let Some(view) = self.held_view(namespace).await?
+            && view.segments.is_empty()
+        {
             return Ok(self.page_of_tail(view, page.clone()).await?);
         }
         let view = self.settled_view().await?;
@@ -84,8 +86,16 @@ impl Shard {
             && let Some(view) = self.held_view(name).await?
         {
             let lsn = view.lsn;
-            let count = self.count_in_tail(view, Arc::clone(filter)).await?;
-            return Ok(Counted { namespaces: BTreeMap::from([(name.clone(), count)]), lsn });
+            match self.count_in_tail(view, Arc::clone(filter)).await {
+                Ok(count) => {
+                    return Ok(Counted {
+                        namespaces: BTreeMap::from([(name.clone(), count)]),
+                        lsn,
+                    });
+                }
+                Err(error) if error.is_of_segment() => self.distrust(name, &error).await?,
+                Err(error) => return Err(error.into()),
+            }
         }
         let view = self.settled_view().await?;
         let mut namespaces = BTreeMap::new();
@@ -146,9 +156,14 @@ impl Shard {
         let work = work(&view);
         let counted = self.commons.pool.run(work, move |_| {
             let scope = Scope { at: view.lsn, filter: Some(&filter) };
-            view.chunks.iter().map(|chunk| chunk.rows_in(scope).count() as u64).sum()
+            let chunks = view.chunks.iter().map(|chunk| chunk.rows_in(scope).count() as u64);
+            let mut count = chunks.sum();
+            for held in view.segments.iter() {
+                count += count_matches(&held.live(), &filter)?;
+            }
+            Ok(count)
         });
-        counted.await.ok_or(EngineError::SearchDied)
+        counted.await.ok_or(EngineError::SearchDied)?
     }
 }
 

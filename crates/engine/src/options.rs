@@ -37,6 +37,31 @@ pub struct EngineOptions {
     /// Memory for the matches of one update or delete by filter: ids, and the metadata to be
     /// written.
     pub matching_bytes_max: u64,
+    /// How much of a namespace must be in no segment before one is built.
+    pub index_from: IndexFrom,
+    /// Rows up to which segments are merged into one.
+    pub segment_rows_max: u64,
+    /// Records of one segment when a namespace is indexed that is too large for memory, in bytes.
+    pub index_batch_bytes: u64,
+    /// Time without indexing after which the segments of a namespace are merged further.
+    pub merge_pause: Duration,
+    /// How long a segment must have been seen without use before its file is removed.
+    pub segment_grace: Duration,
+}
+
+/// When a segment is built: as soon as one of both is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexFrom {
+    /// Rows that no segment holds.
+    pub rows: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl IndexFrom {
+    pub(crate) fn is_reached(self, rows: u64, bytes: u64) -> bool {
+        rows >= self.rows || (rows > 0 && bytes >= self.bytes)
+    }
 }
 
 impl Default for EngineOptions {
@@ -56,6 +81,11 @@ impl Default for EngineOptions {
             revisit_ids_max: 1_000,
             matching_tries_max: 5,
             matching_bytes_max: 256 << 20,
+            index_from: IndexFrom { rows: 4_096, bytes: 32 << 20 },
+            segment_rows_max: 4_000_000,
+            index_batch_bytes: 512 << 20,
+            merge_pause: Duration::from_secs(3),
+            segment_grace: Duration::from_secs(120),
         }
     }
 }

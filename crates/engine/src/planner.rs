@@ -7,6 +7,7 @@
 //! family: records in `planner/records.rs`, the others in the files named after them.
 
 mod records;
+mod segments;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,11 +18,13 @@ use uuid::Uuid;
 
 use crate::aliases::{self, AliasMap};
 use crate::change::{Change, Effect, NamespaceChange, Outcome, RecordChange};
+use crate::options::IndexFrom;
 use crate::rows::{self, CountRow, MetaRow, NamespaceId, NamespaceRow, Place};
 use crate::staging::{self, Job};
 use crate::{AliasError, EngineError, WriteError};
 
 pub(crate) use records::{heads, length};
+use segments::Directories;
 
 /// Namespaces whose counts are kept in memory; the rest is read again when needed.
 const NAMESPACES_CACHED_MAX: usize = 100_000;
@@ -35,6 +38,9 @@ pub(crate) struct Planner {
     pub(crate) aliases_max: usize,
     /// What jobs of this index stage.
     pub(crate) jobs: BTreeMap<Uuid, Job>,
+    /// The segments of this shard, and whose changes are queued.
+    directories: Directories,
+    index_from: IndexFrom,
     namespaces: HashMap<NamespaceName, KnownNamespace>,
 }
 
@@ -60,6 +66,8 @@ pub(crate) struct Plan {
     /// The aliases, when they change.
     pub(crate) aliases: Option<Arc<AliasMap>>,
     pub(crate) outcome: Outcome,
+    /// Namespaces of which so much is in no segment that one should be built.
+    pub(crate) unindexed: Vec<NamespaceName>,
 }
 
 impl Planner {
@@ -69,6 +77,7 @@ impl Planner {
         database: &Database,
         index: IndexId,
         aliases_max: usize,
+        index_from: IndexFrom,
     ) -> Result<Self, EngineError> {
         let meta = match database.get(&rows::meta_key(), Visibility::Memory).await? {
             Some(bytes) => MetaRow::decode(&bytes)?,
@@ -76,7 +85,9 @@ impl Planner {
         };
         let aliases = Arc::new(aliases::load(database).await?);
         let jobs = staging::load(database, index).await?;
-        Ok(Self { index, meta, aliases, aliases_max, jobs, namespaces: HashMap::new() })
+        let directories = segments::load(database).await?;
+        let namespaces = HashMap::new();
+        Ok(Self { index, meta, aliases, aliases_max, jobs, directories, index_from, namespaces })
     }
 
     /// Totals over all namespaces, up to the last planned request.
@@ -92,10 +103,14 @@ impl Planner {
         change: Change,
         now: Timestamp,
     ) -> Result<Plan, WriteError> {
+        let mut written = None;
         let mut plan = match change {
             Change::Records(name, change) => {
-                self.plan_records(database, &name, change, now).await?
+                let plan = self.plan_records(database, &name, change, now).await?;
+                written = Some(name);
+                plan
             }
+            Change::Segments(name, change) => self.plan_segments(database, &name, change).await?,
             Change::Namespace(name, NamespaceChange::Create(schema)) => {
                 self.create_namespace(database, &name, schema, now).await?
             }
@@ -105,6 +120,9 @@ impl Planner {
             Change::Alias(name, change) => self.plan_alias(database, name, change, now).await?,
             Change::Staging(job, change) => self.plan_staging(database, job, change, now).await?,
         };
+        self.queue(&mut plan);
+        // With this write counted: there may be no later one.
+        plan.unindexed.extend(written.filter(|name| self.wants_index(name)));
         plan.batch.put(rows::meta_key(), self.meta.encode());
         Ok(plan)
     }

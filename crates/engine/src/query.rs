@@ -1,6 +1,7 @@
-//! Exact nearest-record queries.
+//! Nearest-record queries.
 //!
-//! A query takes a view of the namespace's tail and scores what it looks for, on all search threads.
+//! A query takes a view of the namespace: its segments, and the tail of what is in none. The tail is
+//! scored in full on all search threads, the segments are searched, and the best of both are one list.
 //! A namespace too large for the memory budget is scored while it streams from storage. Either way
 //! the rows searched hold ids, vectors and metadata of one version at one Lsn. Invariant: score,
 //! values and metadata of a hit belong to one version of the record.
@@ -8,21 +9,28 @@
 use std::sync::Arc;
 
 use lodgepole_kernels::Kernels;
-use lodgepole_search::{Candidate, FlatChunk, PreparedQuery, Scope, SparseRef, TopK};
+use lodgepole_search::{
+    Candidate, FlatChunk, PreparedQuery, Scope, SearchOptions, SparseRef, TopK, search_segments,
+};
 use lodgepole_types::{
     Filter, Lsn, Metadata, Metric, NamespaceName, Record, RecordId, ScoredRecord, SparseVector,
 };
 use rayon::prelude::*;
 
 use crate::record_scan::{RecordScan, place_in};
-use crate::rows::{Place, RowError};
+use crate::rows::RowError;
 use crate::search_pool::{FILTER_WORK, Spread};
+use crate::segments::HeldSegment;
 use crate::shard::Shard;
-use crate::tails::{Admission, ChunkGatherer, Loading, Tail, TailKey, TailView};
+use crate::tails::{ChunkGatherer, TailView};
 use crate::{EngineError, ReadError};
 
-/// Bytes a row takes in memory beside its vectors, id and metadata.
-const ROW_OVERHEAD_BYTES: u64 = 48;
+/// How often one query finds segments damaged, and gives them up, before it fails.
+const DISTRUST_MAX: u32 = 3;
+/// Rows of a segment that a query looks at, at most, about.
+const CODED_ROWS_MAX: usize = 50_000;
+/// How much cheaper it is to look at a code than to score a vector.
+const CODED_TIMES: usize = 32;
 
 /// What to look for.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +45,24 @@ pub struct Query {
     pub include_values: bool,
     /// Whether hits carry their metadata.
     pub include_metadata: bool,
+    /// How hard to look.
+    pub effort: Effort,
+}
+
+/// How hard a query looks for near records, where it does not look at all of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effort {
+    /// Multiplies how much of a segment is looked at.
+    pub scan_factor: f32,
+    /// At most so many records are scored exactly, but never fewer than wanted; `None` leaves it
+    /// to the search.
+    pub candidates_max: Option<usize>,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { scan_factor: 1.0, candidates_max: None }
+    }
 }
 
 /// The place to look around.
@@ -74,6 +100,7 @@ struct Search {
     filter: Option<Arc<Filter>>,
     include_values: bool,
     include_metadata: bool,
+    effort: Effort,
 }
 
 impl Shard {
@@ -83,12 +110,12 @@ impl Shard {
         query: Query,
     ) -> Result<Answer, ReadError> {
         let lsn = self.database.durable_lsn();
-        let Query { near, top_k, filter, include_values, include_metadata } = query;
+        let Query { near, top_k, filter, include_values, include_metadata, effort } = query;
         let Some(prepared) = self.prepare(namespace, near).await? else {
             return Ok(Answer { hits: Vec::new(), lsn });
         };
         let k = top_k as usize;
-        let search = Search { prepared, k, filter, include_values, include_metadata };
+        let search = Search { prepared, k, filter, include_values, include_metadata, effort };
         Ok(self.nearest(namespace, Arc::new(search)).await?)
     }
 
@@ -138,63 +165,37 @@ impl Shard {
         namespace: &NamespaceName,
         search: Arc<Search>,
     ) -> Result<Answer, EngineError> {
+        let mut distrusted = 0;
         loop {
-            let lsn = self.database.durable_lsn();
-            let Some(place) = self.place(namespace).await? else {
-                return Ok(Answer { hits: Vec::new(), lsn });
-            };
-            let key = TailKey { index: self.shape.index, place };
-            let admission = match self.commons.tails.held(key) {
-                Some(tail) => Admission::Present(tail),
-                None => {
-                    let estimate = self.tail_bytes(place).await?;
-                    self.commons.tails.admit(key, self.shape.dimension(), estimate)
+            let found = self.nearest_once(namespace, &search).await;
+            match found {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => {}
+                Err(error) if error.is_of_segment() && distrusted < DISTRUST_MAX => {
+                    distrusted += 1;
+                    self.distrust(namespace, &error).await?;
                 }
-            };
-            let tail = match admission {
-                Admission::Present(tail) => tail,
-                Admission::Load(loading) => match self.load(loading, namespace, place).await? {
-                    Loaded::Ready(tail) => tail,
-                    Loaded::Moved => continue,
-                    Loaded::TooLarge => return self.stream(namespace, search).await,
-                },
-                Admission::TooLarge => return self.stream(namespace, search).await,
-            };
-            // Whoever loads a tail may fail, or lose it to the budget: then it is our turn.
-            if let Some(view) = tail.view().await {
-                return self.search(view, search).await;
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// What a tail is expected to take. Sparse values are held twice, with the dimensions that occur.
-    async fn tail_bytes(&self, place: Place) -> Result<u64, EngineError> {
-        const SPARSE_TIMES: u64 = 3;
-        let count = self.count(place).await?;
-        let times = if self.shape.dense.is_none() { SPARSE_TIMES } else { 1 };
-        Ok(times * count.bytes + ROW_OVERHEAD_BYTES * count.record_count)
-    }
-
-    /// Reads a namespace into memory. Writes go on meanwhile.
-    async fn load(
+    /// `None` when the namespace changed under the query: it has to begin anew.
+    async fn nearest_once(
         &self,
-        loading: Loading,
         namespace: &NamespaceName,
-        place: Place,
-    ) -> Result<Loaded, EngineError> {
-        // The view comes after the registration of the tail: what it does not show, the tail is shown.
-        let view = self.settled_view().await?;
-        if place_in(&view, namespace).await? != Some(place) {
-            return Ok(Loaded::Moved);
-        }
-        let mut scan = RecordScan::start(&view, place).await?;
-        let mut gatherer = ChunkGatherer::new(self.shape.dimension());
-        while let Some(record) = scan.next().await? {
-            if gatherer.push(record)? && !loading.has_room_for(gatherer.bytes()) {
-                return Ok(Loaded::TooLarge);
-            }
-        }
-        Ok(Loaded::Ready(loading.finish(gatherer.finish()?, view.lsn())?))
+        search: &Arc<Search>,
+    ) -> Result<Option<Answer>, EngineError> {
+        let lsn = self.database.durable_lsn();
+        let Some(place) = self.place(namespace).await? else {
+            return Ok(Some(Answer { hits: Vec::new(), lsn }));
+        };
+        let Some(tail) = self.tail(namespace, place).await? else {
+            return self.stream(namespace, Arc::clone(search)).await.map(Some);
+        };
+        // Whoever loads a tail may fail, or lose it to the budget: then it is our turn.
+        let Some(view) = tail.view().await else { return Ok(None) };
+        self.search(view, Arc::clone(search)).await.map(Some)
     }
 
     async fn search(&self, view: TailView, search: Arc<Search>) -> Result<Answer, EngineError> {
@@ -209,17 +210,18 @@ impl Shard {
         view: TailView,
         search: Arc<Search>,
     ) -> Result<Vec<ScoredRecord>, EngineError> {
-        let work = view.chunks.iter().map(|chunk| search.work(chunk.rows())).sum();
+        let work = search.work_on(&view);
         let found = self.commons.pool.run(work, move |spread| {
-            let TailView { chunks, lsn } = &view;
+            let TailView { chunks, segments, lsn } = &view;
             let top = match spread {
                 Spread::Here => chunks.iter().map(|chunk| search.scan(chunk, *lsn)).reduce(merge),
                 Spread::Pool => {
                     chunks.par_iter().map(|chunk| search.scan(chunk, *lsn)).reduce_with(merge)
                 }
             };
-            let sorted = top.map(TopK::into_sorted).unwrap_or_default();
-            sorted.iter().map(|candidate| search.hit(candidate)).collect()
+            let mut top = top.unwrap_or_else(|| search.nothing());
+            search.segments(segments, &mut top)?;
+            top.into_sorted().iter().map(|candidate| search.hit(candidate)).collect()
         });
         found.await.ok_or(EngineError::SearchDied)?
     }
@@ -254,22 +256,14 @@ impl Shard {
         lsn: Lsn,
         search: &Arc<Search>,
     ) -> Result<(), EngineError> {
-        let view = TailView { chunks: chunks.into_iter().map(Arc::new).collect(), lsn };
+        let chunks = chunks.into_iter().map(Arc::new).collect();
+        let view = TailView { chunks, segments: Arc::default(), lsn };
         best.extend(self.best_of(view, Arc::clone(search)).await?);
         let metric = search.prepared.metric();
         best.sort_by(|a, b| nearer_first(metric, a, b));
         best.truncate(search.k);
         Ok(())
     }
-}
-
-/// What became of reading a namespace into memory.
-enum Loaded {
-    Ready(Arc<Tail>),
-    /// The namespace was emptied or deleted meanwhile.
-    Moved,
-    /// It takes more than was expected, and there is no room for that.
-    TooLarge,
 }
 
 impl Search {
@@ -279,8 +273,39 @@ impl Search {
         self.prepared.work(rows) + filtering
     }
 
+    /// What searching a view costs at most, about.
+    fn work_on(&self, view: &TailView) -> usize {
+        let chunks: usize = view.chunks.iter().map(|chunk| self.work(chunk.rows())).sum();
+        let coded = view.segments.iter().map(|held| held.open.segment.rows().min(CODED_ROWS_MAX));
+        let scored = if view.segments.is_empty() { 0 } else { self.prepared.work(2 * self.k) };
+        chunks + scored + coded.map(|rows| self.prepared.work(rows) / CODED_TIMES).sum::<usize>()
+    }
+
+    fn nothing<'a>(&self) -> TopK<'a> {
+        TopK::new(self.k, self.prepared.metric())
+    }
+
+    fn segments<'a>(
+        &self,
+        segments: &'a [HeldSegment],
+        top: &mut TopK<'a>,
+    ) -> Result<(), EngineError> {
+        if segments.is_empty() {
+            return Ok(());
+        }
+        let live: Vec<_> = segments.iter().map(HeldSegment::live).collect();
+        let options = SearchOptions {
+            filter: self.filter.as_deref(),
+            scan_factor: self.effort.scan_factor,
+            max_candidates: self.effort.candidates_max,
+            ..SearchOptions::nearest(self.k)
+        };
+        search_segments(Kernels::detect(), &self.prepared, &live, &options, top)?;
+        Ok(())
+    }
+
     fn scan<'a>(&self, chunk: &'a FlatChunk, at: Lsn) -> TopK<'a> {
-        let mut top = TopK::new(self.k, self.prepared.metric());
+        let mut top = self.nothing();
         let scope = Scope { at, filter: self.filter.as_deref() };
         chunk.scan(Kernels::detect(), &self.prepared, scope, &mut top);
         top

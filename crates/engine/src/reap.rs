@@ -30,7 +30,7 @@ const REWRITE_WAIT_MAX: Duration = Duration::from_secs(600);
 const STRAY_AGE: Duration = Duration::from_secs(600);
 
 /// What the catalog knows, at one moment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Estate {
     /// Indexes that exist.
     pub live: Vec<ShardRef>,
@@ -40,6 +40,10 @@ pub struct Estate {
     pub backups: BTreeMap<IndexId, BTreeSet<String>>,
     /// Indexes that a running restore job is making. Nothing of them is touched.
     pub restoring: BTreeSet<IndexId>,
+    /// Segments that complete backups need.
+    pub segments: BTreeSet<String>,
+    /// Whether a backup is between its cut and its row: what it needs is not known.
+    pub backups_under_way: bool,
 }
 
 impl Estate {
@@ -69,6 +73,8 @@ pub struct Reaped {
     pub orphans: usize,
     /// Data that a crash left without an owner.
     pub strays: usize,
+    /// Files of segments that nothing needed any more.
+    pub segments: usize,
 }
 
 impl Engine {
@@ -91,11 +97,12 @@ impl Engine {
         }
         for index in now.hidden {
             if self.is_deletable(index, estate).await? {
-                self.storage.delete_database(&database_path(index)).await?;
+                self.delete_data(index).await?;
                 reaped.deleted.push(index);
             }
         }
         self.remove_strays(estate, &mut reaped).await?;
+        self.collect_segments(estate, &mut reaped).await?;
         Ok(reaped)
     }
 
@@ -109,11 +116,20 @@ impl Engine {
         let found = self.storage.folders("ix").await?;
         let after = estate();
         let now = self.commons.clock.elapsed();
-        let strays: Vec<_> = found
+        let mut strays: Vec<_> = found
             .iter()
             .filter_map(|name| IndexId::parse(name))
             .filter(|index| !after.owns(*index) && !reaped.deleted.contains(index))
             .collect();
+        let mut at = 0;
+        while let Some(index) = strays.get(at) {
+            // Segments of an index that is gone may be in use elsewhere, and go one by one.
+            if self.storage.folders(&format!("ix/{index}")).await?.iter().any(|name| name == "db") {
+                at += 1;
+            } else {
+                strays.remove(at);
+            }
+        }
         let mut aged = Vec::new();
         {
             let mut seen = self.strays.lock();
@@ -155,7 +171,14 @@ impl Engine {
     /// [`EngineError`] when the store fails.
     pub async fn discard(&self, index: IndexId) -> Result<(), EngineError> {
         self.retire(index).await;
-        Ok(self.storage.delete_database(&database_path(index)).await?)
+        self.delete_data(index).await
+    }
+
+    /// Removes the database of an index. Its segments stay: others may use them.
+    async fn delete_data(&self, index: IndexId) -> Result<(), EngineError> {
+        self.storage.delete_database(&database_path(index)).await?;
+        self.storage.remove_empty_folder(&format!("ix/{index}/db")).await?;
+        Ok(self.storage.remove_empty_folder(&format!("ix/{index}")).await?)
     }
 
     async fn unpin_orphans(

@@ -5,12 +5,18 @@
 //! the order of scans; values are little-endian. A key starts with the slot of its namespace, so
 //! that a shard can later be split by key range without rewriting a row.
 
+mod segments;
 mod values;
 
 use lodgepole_types::{NamespaceName, RecordId};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub(crate) use segments::{
+    DirectoryRow, QueueRow, SegmentEntry, SegmentId, deletions_key, deletions_prefix,
+    directory_key, directory_prefix, place_of_directory_key, queue_key, queue_prefix,
+    seq_of_queue_key,
+};
 pub(crate) use values::{
     AliasRow, CountRow, JobRow, MetaRow, NamespaceRow, RecordHead, RecordRow, StagedRow, VectorRow,
     counted_bytes,
@@ -55,6 +61,16 @@ impl RowError {
         Self("namespace")
     }
 
+    /// The dead rows of a segment say what they cannot say.
+    pub(crate) fn of_deletions() -> Self {
+        Self("segment deletions")
+    }
+
+    /// A backup names a segment that cannot be one.
+    pub(crate) fn of_segment_name() -> Self {
+        Self("backup")
+    }
+
     /// A record's row says what it cannot say.
     pub(crate) fn of_record() -> Self {
         Self("record")
@@ -67,7 +83,7 @@ impl RowError {
 }
 
 /// Where a namespace's rows lie: its slot and its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place {
     pub(crate) slot: u16,
     pub(crate) id: NamespaceId,

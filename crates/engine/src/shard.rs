@@ -17,10 +17,12 @@ use tokio::task::JoinHandle;
 
 use crate::aliases::PublishedAliases;
 use crate::change::{Change, Done, WriteRequest};
+use crate::indexing::Wishes;
 use crate::matching::Registered;
 use crate::planner::Planner;
 use crate::rows::{self, NamespaceRow, Place};
 use crate::search_pool::SearchPool;
+use crate::segments::SegmentStore;
 use crate::tails::TailCache;
 use crate::writer::{self, Command, Cut, WriterContext};
 use crate::{EngineError, EngineOptions, WriteError};
@@ -56,6 +58,9 @@ pub(crate) struct Commons {
     pub(crate) options: EngineOptions,
     pub(crate) tails: Arc<TailCache>,
     pub(crate) pool: Arc<SearchPool>,
+    pub(crate) segments: Arc<SegmentStore>,
+    /// What the indexer has to look at.
+    pub(crate) wishes: Arc<Wishes>,
 }
 
 #[derive(Debug)]
@@ -82,12 +87,16 @@ impl Shard {
         commons: Commons,
     ) -> Result<Arc<Self>, EngineError> {
         let options = &commons.options;
-        let planner = Planner::open(&database, shape.index, options.aliases_max).await?;
+        let planner =
+            Planner::open(&database, shape.index, options.aliases_max, options.index_from).await?;
         let aliases: PublishedAliases = Arc::new(ArcSwap::new(Arc::clone(&planner.aliases)));
         let watches = Semaphore::new(options.watches_max);
         let stopped = Arc::new(AtomicBool::new(false));
         let context = WriterContext {
             index: shape.index,
+            shape,
+            wishes: Arc::clone(&commons.wishes),
+            segments: Arc::clone(&commons.segments),
             database: database.clone(),
             clock: Arc::clone(&commons.clock),
             tails: Arc::clone(&commons.tails),
@@ -227,5 +236,7 @@ impl Shard {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(index = %self.shape.index, error, "shard did not close cleanly");
         }
+        // Nobody learns what became of a commit that was in flight: it may name segments.
+        self.commons.segments.forget_marks(self.shape.index);
     }
 }

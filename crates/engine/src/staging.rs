@@ -334,6 +334,9 @@ impl Planner {
             plan.batch.put(rows::count_key(known.place(&name)), staged.count.encode());
             plan.batch.delete(rows::staged_key(job, &name));
             self.remember(&name, known);
+            if self.wants_index(&name) {
+                plan.unindexed.push(name);
+            }
         }
         plan.batch.delete(rows::job_key(job));
         Ok(plan)

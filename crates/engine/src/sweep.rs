@@ -32,7 +32,13 @@ pub(crate) async fn run(shard: Weak<Shard>, wanted: Arc<Notify>) {
 
 async fn sweep_dead(shard: &Arc<Shard>) -> Result<(), EngineError> {
     for place in dead_places(shard).await? {
-        for prefix in [rows::record_key(place, ""), rows::vector_key(place, "")] {
+        let prefixes = [
+            rows::record_key(place, ""),
+            rows::vector_key(place, ""),
+            rows::queue_prefix(place),
+            rows::deletions_prefix(place),
+        ];
+        for prefix in prefixes {
             while sweep_some(shard, &prefix).await? == SWEEP_ROWS {}
         }
         shard.sweep_rows(vec![rows::dead_key(place)]).await?;

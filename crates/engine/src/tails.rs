@@ -17,12 +17,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lodgepole_search::FlatChunk;
 use lodgepole_types::{IndexId, Lsn};
 use parking_lot::Mutex;
 
 pub(crate) use self::gather::ChunkGatherer;
-pub(crate) use self::tail::{Tail, TailView};
+use self::tail::Applied;
+pub(crate) use self::tail::{JobView, LoadedRows, Tail, TailView};
 use crate::EngineError;
 use crate::change::Effect;
 use crate::rows::Place;
@@ -120,8 +120,9 @@ impl TailCache {
         }
         let Some(tail) = self.tails.lock().get(&key).map(Arc::clone) else { return };
         let bytes = match tail.apply(lsn, effect) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return,
+            Ok(Applied::Bytes(bytes)) => bytes,
+            Ok(Applied::Unchanged) => return,
+            Ok(Applied::Lost) => return self.remove(key),
             Err(error) => {
                 // The rows are safe in storage: the next query loads them anew.
                 let error: &dyn std::error::Error = &error;
@@ -135,6 +136,13 @@ impl TailCache {
         self.make_room(&mut tails, 0);
     }
 
+    /// The views of all tails of an index that are loaded.
+    pub(crate) fn views(&self, index: IndexId) -> Vec<TailView> {
+        let tails = self.tails.lock();
+        let held = tails.iter().filter(|(key, _)| key.index == index);
+        held.filter_map(|(_, tail)| tail.view_now()).collect()
+    }
+
     /// Drops all tails of an index.
     pub(crate) fn forget(&self, index: IndexId) {
         let mut tails = self.tails.lock();
@@ -144,7 +152,8 @@ impl TailCache {
         }
     }
 
-    fn remove(&self, key: TailKey) {
+    /// Drops the tail of a namespace.
+    pub(crate) fn remove(&self, key: TailKey) {
         let mut tails = self.tails.lock();
         self.take(&mut tails, key);
     }
@@ -202,19 +211,20 @@ impl Loading {
         true
     }
 
-    /// Gives the loaded chunks, which show every write up to `lsn` and none after it.
+    /// Gives the loaded rows, which show every write up to `lsn` and none after it. `None` when the
+    /// segments were exchanged meanwhile: then they have to be loaded again.
     pub(crate) fn finish(
         mut self,
-        chunks: Vec<FlatChunk>,
+        loaded: LoadedRows,
         lsn: Lsn,
-    ) -> Result<Arc<Tail>, EngineError> {
-        let bytes = self.tail.become_ready(chunks, lsn)?;
+    ) -> Result<Option<Arc<Tail>>, EngineError> {
+        let Some(bytes) = self.tail.become_ready(loaded, lsn)? else { return Ok(None) };
         let mut tails = self.cache.tails.lock();
         self.cache.settle(&tails, self.key, &self.tail, bytes);
         self.cache.make_room(&mut tails, 0);
         drop(tails);
         self.finished = true;
-        Ok(Arc::clone(&self.tail))
+        Ok(Some(Arc::clone(&self.tail)))
     }
 }
 

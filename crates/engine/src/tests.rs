@@ -3,9 +3,12 @@
 mod budgets;
 mod deletion;
 mod filtered;
+mod indexing;
 mod lifecycle;
 mod model;
 mod reading;
+mod segment_model;
+mod segment_races;
 mod tail_loading;
 mod writes;
 
@@ -19,7 +22,7 @@ use lodgepole_types::{
     DenseField, IndexId, Limits, Metadata, Metric, NamespaceName, Record, RecordId, Rng, SeededRng,
 };
 
-use crate::{Engine, EngineOptions, Near, Query, ShardRef};
+use crate::{Effort, Engine, EngineOptions, Near, Query, ShardRef};
 
 /// An engine over a store that outlives it, so that tests can open it again.
 pub(crate) struct Bench {
@@ -107,6 +110,7 @@ pub(crate) fn near(values: &[f32], top_k: u32) -> Query {
         filter: None,
         include_values: true,
         include_metadata: true,
+        effort: Effort::default(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Keeps the process within its budgets: write buffers, open shards.
+//! Keeps the process within its budgets: write buffers, open shards. Builds segments meanwhile.
 //!
 //! All databases share one budget for unflushed writes. Above it the fullest one is flushed, so one
 //! busy index cannot make a hundred idle ones cost memory. A shard without requests is flushed and
@@ -12,6 +12,10 @@ use crate::shard::Shard;
 impl Engine {
     /// Runs until the engine shuts down. One task of the process runs it.
     pub async fn upkeep(self: Arc<Self>) {
+        tokio::join!(self.keep_budgets(), Arc::clone(&self).index_in_background());
+    }
+
+    async fn keep_budgets(&self) {
         while !self.is_shutting_down() {
             self.commons.clock.sleep(self.commons.options.upkeep_interval).await;
             self.upkeep_once().await;

@@ -17,10 +17,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::aliases::{AliasMap, PublishedAliases};
 use crate::change::{Done, Effect, Outcome, WriteRequest};
+use crate::indexing::Wishes;
 use crate::matching::{Registered, Watch};
 use crate::planner::{Plan, Planner};
+use crate::segments::SegmentStore;
 use crate::tails::TailCache;
-use crate::{EngineError, WriteError};
+use crate::{EngineError, ShardRef, WriteError};
 
 /// What the writer is asked for.
 #[derive(Debug)]
@@ -40,22 +42,27 @@ pub(crate) enum Command {
 }
 
 /// A pinned state and exactly what it holds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Cut {
     pub(crate) pin: CheckpointPin,
     pub(crate) lsn: Lsn,
     pub(crate) record_count: u64,
     pub(crate) namespace_count: u64,
     pub(crate) bytes: u64,
+    /// Segments it needs, sorted.
+    pub(crate) segments: Vec<String>,
 }
 
 /// What the writer and the applier share with their shard.
 #[derive(Debug, Clone)]
 pub(crate) struct WriterContext {
     pub(crate) index: IndexId,
+    pub(crate) shape: ShardRef,
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tails: Arc<TailCache>,
+    pub(crate) wishes: Arc<Wishes>,
+    pub(crate) segments: Arc<SegmentStore>,
     pub(crate) aliases: PublishedAliases,
     pub(crate) watch_ids_max: usize,
     pub(crate) stopped: Arc<AtomicBool>,
@@ -66,6 +73,8 @@ impl WriterContext {
     fn stop(&self, error: &(dyn std::error::Error + 'static)) {
         if !self.stopped.swap(true, Ordering::AcqRel) {
             tracing::error!(index = %self.index, error, "shard stopped; it opens again on demand");
+            // What had no answer may be in the log all the same, and name segments.
+            self.segments.forget_marks(self.index);
         }
     }
 
@@ -78,6 +87,7 @@ impl WriterContext {
 struct InFlight {
     commit: Arc<Commit>,
     effect: Effect,
+    unindexed: Vec<NamespaceName>,
     aliases: Option<Arc<AliasMap>>,
     outcome: Outcome,
     reply: Option<Reply>,
@@ -176,8 +186,9 @@ impl Writer {
                 None => watch.lose(),
             }
         }
-        let Plan { effect, aliases, outcome, .. } = plan;
-        let _ = self.in_flight.send(InFlight { commit, effect, aliases, outcome, reply }).await;
+        let Plan { effect, unindexed, aliases, outcome, .. } = plan;
+        let sent = InFlight { commit, effect, unindexed, aliases, outcome, reply };
+        let _ = self.in_flight.send(sent).await;
     }
 
     /// The watches that a plan concerns, with the ids it touches; without when it empties their
@@ -264,17 +275,24 @@ impl Writer {
             record_count: totals.record_count,
             namespace_count: totals.namespace_count,
             bytes: totals.bytes,
+            segments: self.planner.segments(),
         })
     }
 }
 
 async fn apply_in_order(context: WriterContext, mut in_flight: mpsc::Receiver<InFlight>) {
     while let Some(written) = in_flight.recv().await {
-        let InFlight { commit, effect, aliases, outcome, reply } = written;
+        let InFlight { commit, effect, unindexed, aliases, outcome, reply } = written;
         let outcome = match commit.durable().await {
             Ok(()) => {
                 let lsn = commit.lsn();
+                if effect.indexed.is_some() || effect.distrusted || effect.emptied {
+                    context.segments.forget_marks(context.index);
+                }
                 context.tails.apply(context.index, lsn, effect);
+                for name in unindexed {
+                    context.wishes.add(context.shape, name, context.clock.elapsed());
+                }
                 if let Some(aliases) = aliases {
                     context.aliases.store(aliases);
                 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use lodgepole_api::ApiError;
 use lodgepole_api::parse::Rules;
 use lodgepole_catalog::{Catalog, CatalogError, CatalogOptions, PortRange};
-use lodgepole_engine::{Engine, EngineOptions, EngineStartError};
+use lodgepole_engine::{Engine, EngineOptions, EngineStartError, IndexFrom};
 use lodgepole_service::{PortBinder, Service, ServiceParts};
 use lodgepole_storage::local::LocalOpenError;
 use lodgepole_storage::{OpenError, Storage, StorageOptions};
@@ -88,12 +88,8 @@ impl Assembly {
             }
             return Err(AssemblyError::Unprotected(unprotected));
         }
-        let options = EngineOptions {
-            write_buffer_bytes: settings.write_buffer_bytes,
-            tail_bytes_max: settings.tail_bytes_max,
-            ..EngineOptions::default()
-        };
-        let engine = Engine::new(storage, options).map_err(AssemblyError::Engine)?;
+        let engine =
+            Engine::new(storage, engine_options(settings)).map_err(AssemblyError::Engine)?;
         let service = Service::new(ServiceParts {
             catalog,
             engine: Arc::clone(&engine),
@@ -139,6 +135,18 @@ fn advice(error: &OpenError) -> &'static str {
         Some(LocalOpenError::Folder { .. } | LocalOpenError::Unusable { .. }) | None => {
             "make it writable for this user, or choose another folder with --data-dir"
         }
+    }
+}
+
+fn engine_options(settings: &Settings) -> EngineOptions {
+    EngineOptions {
+        write_buffer_bytes: settings.write_buffer_bytes,
+        tail_bytes_max: settings.tail_bytes_max,
+        search_threads: settings.search_threads,
+        index_from: IndexFrom { rows: settings.index_from_rows, bytes: settings.index_from_bytes },
+        index_batch_bytes: settings.index_batch_bytes,
+        segment_grace: Duration::from_secs(settings.segment_grace_s.into()),
+        ..EngineOptions::default()
     }
 }
 
@@ -202,4 +210,16 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: the documented defaults are what runs. Method: compare them with the engine's own.
+    use super::*;
+
+    #[test]
+    fn default_settings_are_the_defaults_of_the_engine() {
+        let made = engine_options(&Settings::default());
+        assert_eq!(format!("{made:?}"), format!("{:?}", EngineOptions::default()));
+    }
 }

@@ -180,6 +180,9 @@ async fn serve(call: Call<'_>) -> Reply {
         | Operation::UpsertRecords
         | Operation::SearchRecords
         | Operation::Count
+        | Operation::WarmUp
+        | Operation::SearchState
+        | Operation::Metrics
         | Operation::StartImport
         | Operation::ListImports
         | Operation::DescribeImport

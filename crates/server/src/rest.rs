@@ -1,4 +1,4 @@
-//! REST: method, path, query and JSON in; JSON out.
+//! REST: method, path, query and JSON in; JSON out, and one page for Prometheus.
 //!
 //! An operation is one line in [`operations`]. What stands here is the same for all: finding the
 //! operation, the version of the API, the body, and how errors are printed. Checking what a request
@@ -13,6 +13,7 @@ use lodgepole_service::Transport;
 
 use crate::front::{Arrival, Front, Reply};
 
+mod metrics;
 mod operations;
 mod router;
 
@@ -83,7 +84,7 @@ async fn perform(
     let answer = front.work().run(operation, work).await?;
     let status = StatusCode::from_u16(operation.success_status()).unwrap_or(StatusCode::OK);
     let is_empty = answer.body.is_empty();
-    let mut reply = Reply::whole(status, JSON, answer.body);
+    let mut reply = Reply::whole(status, answer.content_type, answer.body);
     if is_empty {
         // An empty text is not JSON, and some clients would try to read it.
         reply.http.headers_mut().remove(header::CONTENT_TYPE);

@@ -28,9 +28,6 @@ use crate::transport::{Listeners, Stopped, TransportLimits};
 /// Open files beyond connections: data, log, one socket per index.
 const OPEN_FILES_SPARE: u64 = 4_096;
 
-/// How long closing the data may take once nothing is running any more.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// Why the server does not start. Each text is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -67,6 +64,8 @@ pub struct Server {
     address: SocketAddr,
     data_dir: PathBuf,
     stop_grace: Duration,
+    /// How long closing the data may take once nothing is running any more.
+    close_timeout: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -160,6 +159,7 @@ impl Server {
             address,
             data_dir: settings.data_dir,
             stop_grace: Duration::from_secs(settings.shutdown_timeout_s.into()),
+            close_timeout: Duration::from_secs(settings.close_timeout_s.into()),
             clock,
         })
     }
@@ -196,7 +196,8 @@ impl Server {
     }
 
     /// Stops: no new requests, then none in progress, then the data is closed. Requests that take
-    /// longer than the setting allows are cut off; what they had acknowledged is kept.
+    /// longer than the setting allows are cut off, and so is closing a store that does not answer;
+    /// what was acknowledged is kept.
     pub async fn stop(self) -> Ended {
         tracing::info!("stopping: requests in progress are finished");
         if let Some(chore) = &self.tls_chore {
@@ -216,7 +217,7 @@ impl Server {
         let closed = tokio::select! {
             biased;
             () = self.assembly.close() => true,
-            () = self.clock.sleep(CLOSE_TIMEOUT) => false,
+            () = self.clock.sleep(self.close_timeout) => false,
         };
         if !closed {
             tracing::error!(data_dir = %self.data_dir.display(), "the data could not be closed; what was acknowledged is in its log");

@@ -31,6 +31,9 @@ const INDEX_PORTS_AUTO: u16 = 1_000;
 /// Longest project id: with the longest name of an index it still fits a label of the DNS.
 const PROJECT_ID_BYTES_MAX: usize = 16;
 
+/// Least memory for building one segment: records may be large, and segments should not be tiny.
+const INDEX_BATCH_BYTES_MIN: u64 = 1 << 20;
+
 /// Why the settings cannot be used. The text names the place to correct.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{origin}: {problem}")]
@@ -292,6 +295,7 @@ impl Settings {
         if self.connections_max == 0 {
             return refuse("connections_max", "must be at least 1".to_owned());
         }
+        self.check_indexing()?;
         for (name, bytes_max) in [
             ("request_bytes_max", self.request_bytes_max),
             ("upsert_bytes_max", self.upsert_bytes_max),
@@ -316,6 +320,19 @@ impl Settings {
         }
         if self.tls_only && !certificate && self.tls == TlsMode::Off {
             return Err(refusal("tls_only", "needs TLS: set tls, or tls_cert with tls_key"));
+        }
+        Ok(())
+    }
+
+    fn check_indexing(&self) -> Result<(), SettingsError> {
+        for (name, value, least) in [
+            ("index_from_rows", self.index_from_rows, 1),
+            ("index_from_bytes", self.index_from_bytes, 1),
+            ("index_batch_bytes", self.index_batch_bytes, INDEX_BATCH_BYTES_MIN),
+        ] {
+            if value < least {
+                return Err(refusal(name, &format!("must be at least {least}")));
+            }
         }
         Ok(())
     }

@@ -178,6 +178,7 @@ pub(crate) fn write_error(error: WriteError, name: &str) -> ApiError {
         WriteError::NamespaceNotFound
         | WriteError::Metadata(_)
         | WriteError::Contended
+        | WriteError::Superseded
         | WriteError::TooManyMatches
         | WriteError::Staging(_)
         | WriteError::Engine(_) => error.into(),

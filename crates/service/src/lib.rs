@@ -24,6 +24,7 @@ mod reaper;
 mod restores;
 mod running;
 mod schedules;
+mod search;
 mod service;
 mod settle;
 mod undelivered;

@@ -39,7 +39,11 @@ impl Service {
 fn estate(catalog: &Catalog) -> Estate {
     let contents = catalog.contents();
     let mut backups: BTreeMap<IndexId, BTreeSet<String>> = BTreeMap::new();
+    let mut segments = BTreeSet::new();
+    let mut backups_under_way = false;
     for backup in contents.backups() {
+        backups_under_way |= backup.status == BackupStatus::Initializing;
+        segments.extend(backup.segments.iter().cloned());
         if backup.status != BackupStatus::Failed {
             backups.entry(backup.source_index_id).or_default().insert(backup.id.to_string());
         }
@@ -53,5 +57,7 @@ fn estate(catalog: &Catalog) -> Estate {
         hidden: contents.hidden().iter().map(|row| row.index.id).collect(),
         backups,
         restoring: pending.map(|job| job.target_index_id).collect(),
+        segments,
+        backups_under_way,
     }
 }

@@ -10,6 +10,8 @@ mod indexes;
 mod models;
 mod retries;
 mod schedules;
+mod search;
+mod segments;
 mod vectors;
 
 use std::collections::BTreeSet;
@@ -23,7 +25,7 @@ use lodgepole_api::wire::vectors::{
 };
 use lodgepole_api::{ApiError, ApiVersion};
 use lodgepole_catalog::{Catalog, CatalogOptions, PortRange};
-use lodgepole_engine::{Engine, EngineOptions};
+use lodgepole_engine::{Engine, EngineOptions, IndexFrom};
 use lodgepole_storage::object_store::ObjectStore;
 use lodgepole_storage::object_store::memory::InMemory;
 use lodgepole_storage::{
@@ -69,6 +71,7 @@ pub(crate) struct Bench {
     pub(crate) catalog: Catalog,
     pub(crate) engine: Arc<Engine>,
     pub(crate) service: Service,
+    options: EngineOptions,
     sources: Sources,
     /// The batches that imports may stage, also after a restart; without bound at first.
     pub(crate) import_batches: Arc<Semaphore>,
@@ -101,7 +104,26 @@ impl Bench {
         let folders = vec![folder.to_owned()];
         let sources = Sources::new(SourceOptions { folders, ..SourceOptions::default() });
         let (store, rng) = (Arc::new(InMemory::new()), Arc::new(SeededRng::new(7)));
-        Self::with_sources(store, clock, rng, sources, unheld()).await.unwrap()
+        let options = EngineOptions::default();
+        Self::with_sources(store, clock, rng, options, (sources, unheld())).await.unwrap()
+    }
+
+    /// A service with these settings of the engine.
+    pub(crate) async fn with(options: EngineOptions) -> Self {
+        let clock = Arc::new(ShiftedClock::new(Arc::new(SystemClock::new())));
+        let (store, rng) = (Arc::new(InMemory::new()), Arc::new(SeededRng::new(7)));
+        let sources = (Sources::default(), unheld());
+        Self::with_sources(store, clock, rng, options, sources).await.unwrap()
+    }
+
+    /// A service that makes segments of few rows, and removes them as soon as they are of no use.
+    pub(crate) async fn indexing() -> Self {
+        Self::with(EngineOptions {
+            index_from: IndexFrom { rows: 50, bytes: u64::MAX },
+            segment_grace: Duration::ZERO,
+            ..EngineOptions::default()
+        })
+        .await
     }
 
     /// A service over this store; `None` when the store fails.
@@ -110,27 +132,27 @@ impl Bench {
         clock: Arc<ShiftedClock>,
         rng: Arc<SeededRng>,
     ) -> Option<Self> {
-        Self::with_sources(store, clock, rng, Sources::default(), unheld()).await
+        let options = EngineOptions::default();
+        Self::with_sources(store, clock, rng, options, (Sources::default(), unheld())).await
     }
 
     async fn with_sources(
         store: Arc<dyn ObjectStore>,
         clock: Arc<ShiftedClock>,
         rng: Arc<SeededRng>,
-        sources: Sources,
-        import_batches: Arc<Semaphore>,
+        options: EngineOptions,
+        (sources, import_batches): (Sources, Arc<Semaphore>),
     ) -> Option<Self> {
         let ports = Arc::new(FakePorts::default());
-        let options = StorageOptions::default();
         let storage = Storage::on_store(
             Arc::clone(&store),
             Arc::clone(&clock) as _,
             Arc::clone(&rng) as _,
-            options,
+            StorageOptions::default(),
         );
         let range = PortRange::new(FIRST_PORT, FIRST_PORT + 99).unwrap();
         let catalog = Catalog::open(&storage, CatalogOptions::new(range)).await.ok()?;
-        let engine = Engine::new(storage, EngineOptions::default()).unwrap();
+        let engine = Engine::new(storage, options.clone()).unwrap();
         let service = Service::new(ServiceParts {
             catalog: catalog.clone(),
             engine: Arc::clone(&engine),
@@ -143,14 +165,25 @@ impl Bench {
         });
         service.settle().await.ok()?;
         service.open_ports().await.ok()?;
-        Some(Self { store, clock, rng, ports, catalog, engine, service, sources, import_batches })
+        Some(Self {
+            store,
+            clock,
+            rng,
+            ports,
+            catalog,
+            engine,
+            service,
+            options,
+            sources,
+            import_batches,
+        })
     }
 
     /// Stops the service and starts another one over the same store.
     pub(crate) async fn restarted(self) -> Self {
         self.service.shutdown().await;
-        let Self { store, clock, rng, sources, import_batches, .. } = self;
-        Self::with_sources(store, clock, rng, sources, import_batches).await.unwrap()
+        let Self { store, clock, rng, options, sources, import_batches, .. } = self;
+        Self::with_sources(store, clock, rng, options, (sources, import_batches)).await.unwrap()
     }
 
     pub(crate) fn advance(&self, by: Duration) {

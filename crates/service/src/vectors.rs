@@ -11,7 +11,7 @@ use lodgepole_api::wire::vectors::{
     UpsertResponse,
 };
 use lodgepole_api::{ApiError, parse};
-use lodgepole_engine::{Deletion, ListPage, Near, Query, Update};
+use lodgepole_engine::{Deletion, Effort, ListPage, Near, Query, Update};
 use lodgepole_types::{Filter, Index, Lsn, MetadataPatch, NamespaceName};
 
 use crate::aliases::write_error;
@@ -179,6 +179,10 @@ impl Service {
             filter: asked.filter,
             include_values: asked.include_values,
             include_metadata: asked.include_metadata,
+            effort: Effort {
+                scan_factor: asked.effort.scan_factor.unwrap_or(1.0),
+                candidates_max: asked.effort.max_candidates.map(|candidates| candidates as usize),
+            },
         };
         let engine = &self.shared.engine;
         let answer = engine.query(shard_of(index), &namespace.name, query).await?;

@@ -7,7 +7,7 @@
 //! it left is discarded), the rest of the workload runs, and at the end nothing may be missing, and
 //! nothing be left of what was deleted. k counts up until the workload ends without a crash.
 //!
-//! * [`Step`], [`LIFE_OF_THREE`], [`LIFE_OF_NAMES`]: the workloads.
+//! * [`Step`], [`LIFE_OF_THREE`], [`LIFE_OF_NAMES`], [`LIFE_OF_SEGMENTS`]: the workloads.
 //! * [`Books`], [`Contents`]: the model of what was answered.
 //! * [`sweep`]: the loop over k, for one caller with one request in flight.
 //! * [`crowd`]: the same with concurrent writers and backups.
@@ -35,7 +35,7 @@ pub use books::{BackupEntry, Books, IndexEntry, Life};
 pub use change::Change;
 pub use contents::{Contents, Records, judge, read, shape};
 pub use dated::{DatedStore, Disk};
-pub use script::{LIFE_OF_NAMES, LIFE_OF_THREE, Step};
+pub use script::{LIFE_OF_NAMES, LIFE_OF_SEGMENTS, LIFE_OF_THREE, Step};
 pub use sweep::{CrashPoint, Report, history, sweep};
 pub use time::{VirtualClock, in_virtual_time};
 pub use world::{Mutant, World};

@@ -13,8 +13,9 @@
 //! * [`properties`]: what must hold in every state.
 //!
 //! Left out on purpose: the grace of the collection (here zero, so that only the rules protect
-//! anything), the write of a segment before its commit (the grace protects it in the product), and
-//! time, except that a compactor's pin ends after its compaction, never during it.
+//! anything), the write of a segment before its commit (a file without a row is known to the process
+//! that writes it; after a crash nobody will ever name it), and time, except that a compactor's pin
+//! ends after its compaction, never during it.
 
 pub mod properties;
 pub mod rules;

@@ -23,6 +23,8 @@ pub struct Query {
     pub include_values: bool,
     /// Whether metadata is wanted.
     pub include_metadata: bool,
+    /// How hard to look.
+    pub effort: Effort,
 }
 
 /// What the records should be near to.
@@ -76,6 +78,7 @@ pub fn query(
         filter,
         include_values: request.include_values,
         include_metadata: request.include_metadata,
+        effort,
     })
 }
 
@@ -118,11 +121,13 @@ fn near(
     })
 }
 
-/// How hard Pinecone's dedicated read nodes are to try. It has no effect here, but is checked.
-#[derive(Debug, Clone, Copy)]
-struct Effort {
-    scan_factor: Option<f32>,
-    max_candidates: Option<u32>,
+/// How hard to look, where a search does not look at every record.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effort {
+    /// Multiplies how much is looked at; 1 unless given.
+    pub scan_factor: Option<f32>,
+    /// At most so many records are scored exactly.
+    pub max_candidates: Option<u32>,
 }
 
 impl Effort {

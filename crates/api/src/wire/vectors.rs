@@ -383,11 +383,11 @@ pub struct QueryRequest {
     #[prost(message, optional, tag = "9")]
     #[serde(alias = "sparse_vector", skip_serializing_if = "Option::is_none")]
     pub sparse_vector: Option<SparseValues>,
-    /// Effort, 0.5 to 4; has no effect without dedicated read nodes.
+    /// Effort, 0.5 to 4: multiplies how much of the search structures is looked at.
     #[prost(float, optional, tag = "10")]
     #[serde(alias = "scan_factor", skip_serializing_if = "Option::is_none")]
     pub scan_factor: Option<f32>,
-    /// Effort in candidates; has no effect without dedicated read nodes.
+    /// At most so many records are scored exactly.
     #[prost(uint32, optional, tag = "11")]
     #[serde(alias = "max_candidates", skip_serializing_if = "Option::is_none")]
     pub max_candidates: Option<u32>,

@@ -8,8 +8,6 @@
 //! Every reply is compared with the first of its connection, which is decoded and checked.
 
 mod disk;
-mod http1;
-mod http2;
 mod load;
 mod server;
 
@@ -20,6 +18,8 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use lodgepole_storage::SystemClock;
 
+use super::target::{self, Door};
+use super::{http1, process};
 use crate::output::complain;
 use load::{Load, Sample};
 use server::Server;
@@ -42,14 +42,8 @@ pub(super) struct Plan {
 /// A kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
-    transport: Transport,
+    door: Door,
     operation: Operation,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
-    Rest,
-    Grpc,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,19 +55,19 @@ enum Operation {
 impl Kind {
     /// All of them, in the order of the table.
     pub(super) const ALL: [Self; 4] = [
-        Self { transport: Transport::Rest, operation: Operation::Upsert },
-        Self { transport: Transport::Grpc, operation: Operation::Upsert },
-        Self { transport: Transport::Rest, operation: Operation::Query },
-        Self { transport: Transport::Grpc, operation: Operation::Query },
+        Self { door: Door::Rest, operation: Operation::Upsert },
+        Self { door: Door::Grpc, operation: Operation::Upsert },
+        Self { door: Door::Rest, operation: Operation::Query },
+        Self { door: Door::Grpc, operation: Operation::Query },
     ];
 
     /// How it is named on the command line and in the table.
     pub(super) fn name(self) -> &'static str {
-        match (self.transport, self.operation) {
-            (Transport::Rest, Operation::Upsert) => "rest-upsert",
-            (Transport::Grpc, Operation::Upsert) => "grpc-upsert",
-            (Transport::Rest, Operation::Query) => "rest-query",
-            (Transport::Grpc, Operation::Query) => "grpc-query",
+        match (self.door, self.operation) {
+            (Door::Rest, Operation::Upsert) => "rest-upsert",
+            (Door::Grpc, Operation::Upsert) => "grpc-upsert",
+            (Door::Rest, Operation::Query) => "rest-query",
+            (Door::Grpc, Operation::Query) => "grpc-query",
         }
     }
 }

@@ -123,8 +123,8 @@ impl Planner {
         let head = RecordHead { docid, vector_docid: old.vector_docid, bytes };
         plan.batch.put(rows::record_key(place, id.as_str()), RecordRow::encode(head, &metadata));
         plan.effect.buried.push(old.docid);
-        plan.effect.revised.push(Revised { old: old.docid, docid, metadata });
-        plan.touched.push(id);
+        plan.touched.push(id.clone());
+        plan.effect.revised.push(Revised { old: old.docid, docid, id, metadata });
     }
 
     pub(super) async fn delete(

@@ -284,13 +284,13 @@ fn length(len: usize) -> [u8; 4] {
 }
 
 /// A reader over a value; every step is bounds-checked.
-struct Input<'a> {
-    rest: &'a [u8],
+pub(super) struct Input<'a> {
+    pub(super) rest: &'a [u8],
     row: &'static str,
 }
 
 impl<'a> Input<'a> {
-    fn open(bytes: &'a [u8], row: &'static str) -> Result<Self, RowError> {
+    pub(super) fn open(bytes: &'a [u8], row: &'static str) -> Result<Self, RowError> {
         match bytes.split_first() {
             Some((&FORMAT, rest)) => Ok(Self { rest, row }),
             _ => Err(RowError(row)),
@@ -305,19 +305,19 @@ impl<'a> Input<'a> {
         }
     }
 
-    fn take(&mut self, len: usize) -> Result<&'a [u8], RowError> {
+    pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], RowError> {
         let (head, rest) = self.rest.split_at_checked(len).ok_or(RowError(self.row))?;
         self.rest = rest;
         Ok(head)
     }
 
-    fn u32(&mut self) -> Result<u32, RowError> {
+    pub(super) fn u32(&mut self) -> Result<u32, RowError> {
         let row = self.row;
         let bytes = self.take(4)?.first_chunk::<4>().ok_or(RowError(row))?;
         Ok(u32::from_le_bytes(*bytes))
     }
 
-    fn u64(&mut self) -> Result<u64, RowError> {
+    pub(super) fn u64(&mut self) -> Result<u64, RowError> {
         let row = self.row;
         let bytes = self.take(8)?.first_chunk::<8>().ok_or(RowError(row))?;
         Ok(u64::from_le_bytes(*bytes))

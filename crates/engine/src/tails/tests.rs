@@ -2,6 +2,7 @@
 //! what was written, whenever it was loaded. Method: several loads under way at once against a
 //! budget with room for one; effects before, during and after a load.
 
+use lodgepole_search::FlatChunk;
 use lodgepole_types::{IndexId, RecordId, SeededRng, SparseVector};
 
 use super::*;
@@ -23,6 +24,10 @@ fn chunk(rows: u64) -> FlatChunk {
         assert!(!gatherer.push(scanned(docid, vec![1.0; DIMENSION])).unwrap());
     }
     gatherer.finish().unwrap().remove(0)
+}
+
+fn loaded(chunks: Vec<FlatChunk>) -> LoadedRows {
+    LoadedRows { chunks, ..LoadedRows::default() }
 }
 
 fn scanned(docid: u64, values: Vec<f32>) -> ScannedRecord {
@@ -48,7 +53,7 @@ fn a_loaded_tail_counts_as_what_it_takes_and_makes_way_for_the_next() {
     let bytes = rows.bytes() as u64;
     let cache = TailCache::new(bytes + 100);
     let Admission::Load(first) = cache.admit(key(1), DIMENSION, 50) else { panic!("no room") };
-    first.finish(vec![rows], Lsn(1)).unwrap();
+    first.finish(loaded(vec![rows]), Lsn(1)).unwrap();
     assert_eq!(cache.bytes(), bytes);
     let Admission::Load(second) = cache.admit(key(2), DIMENSION, 200) else { panic!("no room") };
     assert_eq!(cache.bytes(), 200, "the tail that was not searched lately is gone");
@@ -75,7 +80,7 @@ fn added(docid: u64, id: &str, sparse: Option<SparseVector>) -> Added {
 }
 
 fn effect(added: Vec<Added>, revised: Vec<Revised>, buried: Vec<u64>) -> Effect {
-    Effect { place: Some(key(1).place), added, revised, buried, emptied: false }
+    Effect { place: Some(key(1).place), added, revised, buried, ..Effect::default() }
 }
 
 /// Id, docid, number of values, and metadata of what a view shows, by docid.
@@ -101,7 +106,7 @@ async fn of_what_is_written_during_a_load_only_what_the_view_does_not_show_is_ap
     // The view is of Lsn 5: it shows the first of these, in which r7 replaced r6, whole.
     cache.apply(index, Lsn(5), effect(vec![added(7, "r7", None)], vec![], vec![6]));
     cache.apply(index, Lsn(6), effect(vec![added(9, "r9", None)], vec![], vec![8]));
-    let tail = loading.finish(vec![chunk(9)], Lsn(5)).unwrap();
+    let tail = loading.finish(loaded(vec![chunk(9)]), Lsn(5)).unwrap().unwrap();
     let view = tail.view().await.unwrap();
     assert_eq!(view.lsn, Lsn(6));
     let docids: Vec<_> = shown(&view).into_iter().map(|row| row.0).collect();
@@ -115,13 +120,18 @@ async fn of_what_is_written_during_a_load_only_what_the_view_does_not_show_is_ap
 async fn a_revision_keeps_the_vectors_and_changes_the_metadata() {
     let cache = TailCache::new(1 << 20);
     let Admission::Load(loading) = cache.admit(key(1), DIMENSION, 100) else { panic!("no room") };
-    let tail = loading.finish(vec![chunk(2)], Lsn(1)).unwrap();
+    let tail = loading.finish(loaded(vec![chunk(2)]), Lsn(1)).unwrap().unwrap();
     let index = key(1).index;
     let sparse = SparseVector { indices: vec![9, 3], values: vec![1.0, -1.0] };
     let new = added(2, "bare", Some(sparse.clone()));
     cache.apply(index, Lsn(2), effect(vec![new], vec![], vec![]));
     let before = tail.view().await.unwrap();
-    let revised = |old, docid, json| Revised { old, docid, metadata: metadata(json).to_stored() };
+    let revised = |old, docid, json| Revised {
+        old,
+        docid,
+        id: RecordId::parse("r").unwrap(),
+        metadata: metadata(json).to_stored(),
+    };
     let both = vec![revised(1, 3, r#"{"n":8}"#), revised(2, 4, r#"{"n":9}"#)];
     cache.apply(index, Lsn(3), effect(vec![added(5, "x", None)], both, vec![1, 2]));
     let view = tail.view().await.unwrap();
@@ -150,7 +160,7 @@ async fn a_revision_keeps_the_vectors_and_changes_the_metadata() {
 async fn a_namespace_that_is_overwritten_again_and_again_does_not_grow() {
     let cache = TailCache::new(1 << 30);
     let Admission::Load(loading) = cache.admit(key(1), DIMENSION, 100) else { panic!("no room") };
-    let tail = loading.finish(vec![chunk(1_000)], Lsn(0)).unwrap();
+    let tail = loading.finish(loaded(vec![chunk(1_000)]), Lsn(0)).unwrap().unwrap();
     let once = cache.bytes();
     for round in 1..60_u64 {
         let docids = round * 1_000..(round + 1) * 1_000;

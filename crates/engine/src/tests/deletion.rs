@@ -29,7 +29,7 @@ impl Books {
             live: self.live.clone(),
             hidden: self.hidden.iter().map(|shard| shard.index).collect(),
             backups,
-            restoring: BTreeSet::new(),
+            ..Estate::default()
         }
     }
 }

@@ -16,7 +16,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Bench, id, metadata, near, ns};
-use crate::{Deletion, EngineOptions, FilterPage, Near, Query, ShardRef, Update};
+use crate::{Deletion, Effort, EngineOptions, FilterPage, Near, Query, ShardRef, Update};
 
 const DIMENSION: u32 = 2;
 const FILTERS: [&str; 8] = [
@@ -326,6 +326,7 @@ impl Run {
             filter: (json != "{}").then(|| Arc::clone(&filter)),
             include_values: true,
             include_metadata: true,
+            effort: Effort::default(),
         };
         let answer = self.bench.engine.query(self.shard, &ns(""), query).await.unwrap();
         let lower_first = self.shape == Some(Metric::Euclidean);

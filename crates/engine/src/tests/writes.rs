@@ -140,7 +140,10 @@ fn reason(error: &WriteError) -> &'static str {
         WriteError::NamespaceNotFound => "no namespace",
         WriteError::NamespaceExists => "namespace exists",
         WriteError::NamespaceTargeted { .. } => "targeted",
-        WriteError::Metadata(_) | WriteError::Contended | WriteError::TooManyMatches => "other",
+        WriteError::Metadata(_)
+        | WriteError::Contended
+        | WriteError::Superseded
+        | WriteError::TooManyMatches => "other",
         WriteError::Alias(AliasError::NameInUseByNamespace) => "name of namespace",
         WriteError::Alias(AliasError::NameInUseByAlias { .. }) => "name of alias",
         WriteError::Alias(AliasError::AlreadyExists { .. }) => "alias exists",

@@ -99,6 +99,9 @@ pub(super) fn changes_something(operation: Operation) -> bool {
         | Operation::List
         | Operation::FetchByMetadata
         | Operation::Count
+        | Operation::WarmUp
+        | Operation::SearchState
+        | Operation::Metrics
         | Operation::ListNamespaces
         | Operation::DescribeNamespace
         | Operation::ListNamespaceAliases

@@ -18,6 +18,7 @@ use lodgepole_types::Index;
 use serde::Serialize;
 
 use super::router::Route;
+use super::{JSON, metrics};
 use crate::front::Position;
 
 /// One operation to perform.
@@ -40,8 +41,10 @@ pub(super) struct Call {
 /// What came of it.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// JSON, or nothing.
+    /// The reply, or nothing.
     pub(super) body: Bytes,
+    /// What it is written in.
+    pub(super) content_type: &'static str,
     /// On the data plane, where the reply stands in the order of writes.
     pub(super) position: Option<Position>,
 }
@@ -66,22 +69,19 @@ pub(super) async fn perform(call: Call) -> Result<Answer, ApiError> {
         Operation::CreateIndexFromBackup => {
             json(&service.create_index_from_backup(ctx, name, body).await?)
         }
-        Operation::CreateBackupSchedule => {
-            json(&service.create_backup_schedule(ctx, name, body).await?)
-        }
-        Operation::ListBackupSchedules => {
-            json(&service.list_backup_schedules(ctx, name, &page()?)?)
-        }
-        Operation::DescribeBackupSchedule => json(&service.describe_backup_schedule(ctx, name)?),
-        Operation::UpdateBackupSchedule => {
-            json(&service.update_backup_schedule(ctx, name, body).await?)
-        }
-        Operation::DeleteBackupSchedule => done(service.delete_backup_schedule(ctx, name).await?),
-        Operation::ListBackupScheduleHistory => {
-            json(&service.list_backup_schedule_history(ctx, name, &page()?)?)
-        }
+        Operation::CreateBackupSchedule
+        | Operation::ListBackupSchedules
+        | Operation::DescribeBackupSchedule
+        | Operation::UpdateBackupSchedule
+        | Operation::DeleteBackupSchedule
+        | Operation::ListBackupScheduleHistory => schedules(&call).await,
         Operation::ListRestoreJobs => json(&service.list_restore_jobs(ctx, &page()?)?),
         Operation::DescribeRestoreJob => json(&service.describe_restore_job(ctx, name)?),
+        Operation::Metrics => Ok(Answer {
+            body: metrics::page(&service.search_states(ctx).await?).into(),
+            content_type: metrics::CONTENT_TYPE,
+            position: None,
+        }),
         Operation::ListCollections => json(&service.list_collections(ctx)),
         Operation::CreateCollection => json(&service.create_collection(ctx, body).await?),
         Operation::DescribeCollection => json(&service.describe_collection(ctx, name)?),
@@ -103,7 +103,9 @@ pub(super) async fn perform(call: Call) -> Result<Answer, ApiError> {
         | Operation::DescribeIndexStats
         | Operation::Update
         | Operation::FetchByMetadata
-        | Operation::Count => records(&call).await,
+        | Operation::Count
+        | Operation::WarmUp
+        | Operation::SearchState => records(&call).await,
         Operation::CreateNamespace
         | Operation::ListNamespaces
         | Operation::DescribeNamespace
@@ -113,6 +115,31 @@ pub(super) async fn perform(call: Call) -> Result<Answer, ApiError> {
         | Operation::DescribeNamespaceAlias
         | Operation::RepointNamespaceAlias
         | Operation::DeleteNamespaceAlias => namespaces(&call).await,
+    }
+}
+
+/// Operations on backup schedules.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the caller hands over only these")]
+async fn schedules(call: &Call) -> Result<Answer, ApiError> {
+    let Call { service, context: ctx, route, body, .. } = call;
+    let name = route.parameter.as_str();
+    let page = || call.page();
+    match route.operation {
+        Operation::CreateBackupSchedule => {
+            json(&service.create_backup_schedule(ctx, name, body).await?)
+        }
+        Operation::ListBackupSchedules => {
+            json(&service.list_backup_schedules(ctx, name, &page()?)?)
+        }
+        Operation::DescribeBackupSchedule => json(&service.describe_backup_schedule(ctx, name)?),
+        Operation::UpdateBackupSchedule => {
+            json(&service.update_backup_schedule(ctx, name, body).await?)
+        }
+        Operation::DeleteBackupSchedule => done(service.delete_backup_schedule(ctx, name).await?),
+        Operation::ListBackupScheduleHistory => {
+            json(&service.list_backup_schedule_history(ctx, name, &page()?)?)
+        }
+        other => Err(ApiError::internal(format!("{other:?} is another kind of operation"))),
     }
 }
 
@@ -172,6 +199,8 @@ async fn records(call: &Call) -> Result<Answer, ApiError> {
             data(&service.fetch_by_metadata(ctx, call.index()?, data_body(body)?).await?)
         }
         Operation::Count => data(&service.count(ctx, call.index()?, data_body(body)?).await?),
+        Operation::WarmUp => data(&service.warm_up(ctx, call.index()?, data_body(body)?).await?),
+        Operation::SearchState => json(&service.search_state(ctx, call.index()?)),
         other => Err(ApiError::internal(format!("{other:?} is another kind of operation"))),
     }
 }
@@ -234,7 +263,7 @@ impl Call {
 
 fn json(message: &impl Serialize) -> Result<Answer, ApiError> {
     let body = serde_json::to_vec(message).map_err(ApiError::internal)?;
-    Ok(Answer { body: body.into(), position: None })
+    Ok(Answer { body: body.into(), content_type: JSON, position: None })
 }
 
 fn data<T: Serialize>(reply: &DataReply<T>) -> Result<Answer, ApiError> {
@@ -244,5 +273,5 @@ fn data<T: Serialize>(reply: &DataReply<T>) -> Result<Answer, ApiError> {
 
 /// A success that has nothing to say.
 fn done((): ()) -> Result<Answer, ApiError> {
-    Ok(Answer { body: Bytes::new(), position: None })
+    Ok(Answer { body: Bytes::new(), content_type: JSON, position: None })
 }

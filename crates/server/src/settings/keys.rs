@@ -207,6 +207,11 @@ settings! {
     /// Keep it below the time after which the service manager kills the process.
     shutdown_timeout_s: u32 = 20, "SECONDS";
 
+    /// How long closing the data may take after that, in seconds. It takes that long only when the
+    /// disk does not answer any more. What was acknowledged is on it already, so nothing is lost by
+    /// giving up.
+    close_timeout_s: u32 = 60, "SECONDS";
+
     /// Memory for writes that are logged but not yet in a table file, over all indexes, in bytes.
     /// Raise it for heavy parallel loading.
     write_buffer_bytes: u64 = 256 << 20, "BYTES";
@@ -215,8 +220,29 @@ settings! {
     /// it when fetches and listings read from disk too often.
     block_cache_bytes: u64 = 256 << 20, "BYTES";
 
-    /// Memory for vectors that are searched in memory, over all indexes, in bytes. Namespaces that
-    /// were not searched for longest make room for others; one that is larger than all of it is
-    /// searched on disk. Lower it on a small machine, raise it when queries read from disk.
+    /// Memory for records that are in no segment yet, over all indexes, in bytes. Namespaces that
+    /// were not searched for longest make room for others; one that is larger than all of it is read
+    /// from disk by each query until it is indexed. Lower it on a small machine.
     tail_bytes_max: u64 = 4 << 30, "BYTES";
+
+    /// Threads that search, 0 for one per processor. Lower it to leave processors to other programs.
+    search_threads: usize = 0, "COUNT";
+
+    /// A namespace is indexed when so many of its rows are in no segment yet. Until then they are
+    /// compared one by one. Lower it when a query of a few thousand rows must take less, raise it to
+    /// build less often. See docs/search.md.
+    index_from_rows: u64 = 4_096, "ROWS";
+
+    /// A namespace is also indexed when its rows that are in no segment take so many bytes, however
+    /// few they are.
+    index_from_bytes: u64 = 32 << 20, "BYTES";
+
+    /// Memory for the records of one segment while a namespace is indexed that is too large for
+    /// tail_bytes_max, in bytes. Lower it on a small machine; the namespace then begins as more, smaller
+    /// segments.
+    index_batch_bytes: u64 = 512 << 20, "BYTES";
+
+    /// How long a segment must have been seen without use before its file is removed, in seconds.
+    /// Lower it when merging needs too much disk for a time.
+    segment_grace_s: u32 = 120, "SECONDS";
 }

@@ -70,6 +70,12 @@ fn limits_that_contradict_each_other_are_refused() {
         Layers::new().flag(key("request_buffer_bytes"), "1_000").and_then(Layers::settings);
     assert!(refused.unwrap_err().to_string().contains("request_bytes_max"));
     assert!(Layers::new().flag(key("connections_max"), "0").and_then(Layers::settings).is_err());
+    for (name, text) in
+        [("index_from_rows", "0"), ("index_from_bytes", "0"), ("index_batch_bytes", "1000")]
+    {
+        let refused = Layers::new().flag(key(name), text).and_then(Layers::settings);
+        assert!(refused.unwrap_err().to_string().contains(name), "{name}");
+    }
 }
 
 #[test]

@@ -115,3 +115,32 @@ async fn writes_acknowledged_while_stopping_are_kept() {
     assert_eq!(fetched["vectors"].as_object().unwrap().len(), acknowledged.len());
     drop(server);
 }
+
+/// Goal: a disk that is gone does not keep the process alive. Method: a file stands where the folder
+/// of the data was, so nothing can be read there and nothing made.
+#[tokio::test]
+async fn stopping_ends_although_the_store_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let settings = Settings { close_timeout_s: 1, ..settings(&data_dir) };
+    let server = start_with(settings).await.unwrap();
+    let control = server.address();
+    let create = json!({
+        "name": "a", "dimension": 3, "metric": "euclidean",
+        "spec": { "serverless": { "cloud": "aws", "region": "us-east-1" } },
+    });
+    let created = send(control, request(Method::POST, control, "/indexes", &create)).await;
+    let index = host(&created.json());
+    let body = json!({ "vectors": [{ "id": "a", "values": [1, 2, 3] }] });
+    let stored = send(index, request(Method::POST, index, "/vectors/upsert", &body)).await;
+    assert_eq!(stored.status, StatusCode::OK);
+    std::fs::remove_dir_all(&data_dir).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &data_dir).unwrap();
+    let stopped = tokio::select! {
+        biased;
+        ended = server.stop() => Some(ended),
+        () = SystemClock::new().sleep(Duration::from_secs(20)) => None,
+    };
+    assert_eq!(stopped, Some(Ended::CutOff), "it gave up after a second");
+    assert!(TcpStream::connect(index).await.is_err(), "and nothing is served any more");
+}

@@ -20,4 +20,6 @@ mod rest;
 #[cfg(test)]
 mod routing;
 #[cfg(test)]
+mod search;
+#[cfg(test)]
 mod tls;

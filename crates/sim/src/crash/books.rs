@@ -40,6 +40,8 @@ pub struct BackupEntry {
     pub pin: Uuid,
     /// What it holds.
     pub contents: Contents,
+    /// The segments that its row names.
+    pub segments: BTreeSet<String>,
 }
 
 /// The model of everything that was answered.
@@ -51,6 +53,8 @@ pub struct Books {
     pub backups: BTreeMap<&'static str, BackupEntry>,
     /// Indexes that were given up half-made; nothing of them may stay.
     pub discarded: Vec<IndexId>,
+    /// Whether segments were built, so that their files have to be looked at.
+    pub is_indexed: bool,
     ids_drawn: u64,
 }
 
@@ -62,6 +66,7 @@ impl Books {
             indexes: BTreeMap::new(),
             backups: BTreeMap::new(),
             discarded: Vec::new(),
+            is_indexed: false,
             ids_drawn: 0,
         }
     }
@@ -117,8 +122,15 @@ impl Books {
             live: self.in_life(Life::Live).map(|(_, entry)| shape(entry.id)).collect(),
             hidden: self.in_life(Life::Hidden).map(|(_, entry)| entry.id).collect(),
             backups,
-            restoring: BTreeSet::new(),
+            segments: self.segments_of_backups(),
+            ..Estate::default()
         }
+    }
+
+    /// The segments that the rows of all backups name.
+    #[must_use]
+    pub fn segments_of_backups(&self) -> BTreeSet<String> {
+        self.backups.values().flat_map(|backup| backup.segments.iter().cloned()).collect()
     }
 
     /// Takes note of what the reaper removed.

@@ -14,7 +14,7 @@ use futures::TryStreamExt;
 use lodgepole_api::parse::Rules;
 use lodgepole_api::{ApiError, ApiVersion};
 use lodgepole_catalog::{Catalog, CatalogOptions, PortRange};
-use lodgepole_engine::{Engine, EngineOptions};
+use lodgepole_engine::{Engine, EngineOptions, IndexFrom};
 use lodgepole_service::{
     IndexHosts, PortBinder, PortError, RequestContext, Service, ServiceParts, Transport,
 };
@@ -28,6 +28,7 @@ use lodgepole_types::{
 use super::contents::{Contents, read, record, shape, space};
 use super::dated::{DatedStore, Disk};
 use super::sweep::{CrashPoint, DOWN_MS, PointResult, Report, START, over_all_points};
+use super::world::segment_files;
 use super::{Violation, VirtualClock, causes, in_virtual_time, judge};
 
 /// One call.
@@ -38,6 +39,8 @@ enum Call {
     Fill(&'static str, u16),
     Backup(&'static str),
     Restore(&'static str),
+    /// Builds and merges segments of all indexes until there is nothing left to do.
+    Index,
     DeleteIndex(&'static str),
     DeleteBackup,
     Reap,
@@ -46,10 +49,14 @@ enum Call {
 const CALLS: &[Call] = &[
     Call::Create("source"),
     Call::Fill("source", 1),
+    Call::Index,
     Call::Backup("source"),
     Call::Fill("source", 2),
+    Call::Index,
+    Call::Reap,
     Call::Restore("restored"),
     Call::Fill("restored", 3),
+    Call::Index,
     Call::DeleteIndex("source"),
     Call::Reap,
     Call::DeleteBackup,
@@ -86,7 +93,7 @@ impl Ledger {
             }
             Call::DeleteIndex(name) => drop(self.indexes.remove(name)),
             Call::DeleteBackup => self.backup = None,
-            Call::Reap => {}
+            Call::Index | Call::Reap => {}
         }
         Ok(())
     }
@@ -201,6 +208,13 @@ async fn second_life(first: &FirstLife, recovery: Recovery) -> Result<(), Violat
     server.check(&ledger, None).await?;
     let was_creating = matches!(in_flight, Some(Call::Create(_)));
     server.check_nothing_left(was_creating).await?;
+    server.check_segments(true).await?;
+    server.call(Call::DeleteIndex("restored")).await?;
+    for _ in 0..REAP_ROUNDS {
+        server.call(Call::Reap).await?;
+    }
+    server.check_nothing_left(was_creating).await?;
+    server.check_segments(true).await?;
     server.service.shutdown().await;
     Ok(())
 }
@@ -235,9 +249,15 @@ impl Server {
         let catalog = Catalog::open(&storage, CatalogOptions::new(ports))
             .await
             .map_err(|error| Violation::Unreadable(format!("catalog: {}", causes(&error))))?;
+        // Four records make a segment, and only the rules protect its file.
+        let options = EngineOptions {
+            search_threads: 1,
+            index_from: IndexFrom { rows: 4, bytes: u64::MAX },
+            segment_grace: Duration::ZERO,
+            ..EngineOptions::default()
+        };
         let engine =
-            Engine::new(storage, EngineOptions { search_threads: 1, ..Default::default() })
-                .map_err(|error| Violation::Unexpected(causes(&error)))?;
+            Engine::new(storage, options).map_err(|error| Violation::Unexpected(causes(&error)))?;
         let service = Service::new(ServiceParts {
             catalog: catalog.clone(),
             engine: Arc::clone(&engine),
@@ -292,6 +312,14 @@ impl Server {
                     Err(Violation::Lost(format!("restored {} and found {id}", made.index_id)))
                 }
             }
+            Call::Index => {
+                for index in self.catalog.indexes() {
+                    let warmed = self.engine.warm_up(shape(index.id), None).await;
+                    warmed.map_err(|error| Violation::Unexpected(causes(&error)))?;
+                }
+                self.engine.index_now().await;
+                Ok(())
+            }
             Call::DeleteIndex(name) => {
                 answered("delete index", service.delete_index(&context(), name).await)
             }
@@ -333,6 +361,7 @@ impl Server {
             Call::Fill(..)
             | Call::Backup(_)
             | Call::Restore(_)
+            | Call::Index
             | Call::DeleteBackup
             | Call::Reap => false,
         }
@@ -349,6 +378,7 @@ impl Server {
         if half_made {
             return Err(Violation::Torn("a backup or a restore is half-made".to_owned()));
         }
+        self.check_segments(false).await?;
         let mut after = ledger.clone();
         if let Some(call) = in_flight {
             after.note(call)?;
@@ -370,8 +400,31 @@ impl Server {
         Ok(())
     }
 
-    /// The store holds the catalog and the indexes that it knows. A creation that was cut off may
-    /// have left a database without a row, empty and for ever.
+    /// Every segment that an index or a backup needs has its file; `exactly` when no other file may
+    /// be there.
+    async fn check_segments(&self, exactly: bool) -> Result<(), Violation> {
+        let unexpected = |error: &dyn std::error::Error| Violation::Unexpected(causes(error));
+        let mut needed: BTreeSet<String> =
+            self.catalog.backups().iter().flat_map(|backup| backup.segments.clone()).collect();
+        for index in self.catalog.indexes() {
+            let cut = self.engine.checkpoint(shape(index.id), "look").await;
+            let cut = cut.map_err(|error| unexpected(&error))?;
+            let unpinned = self.engine.unpin(index.id, cut.pin).await;
+            unpinned.map_err(|error| unexpected(&error))?;
+            needed.extend(cut.segments);
+        }
+        let files = segment_files(&self.objects).await.map_err(|error| unexpected(&error))?;
+        if let Some(missing) = needed.difference(&files).next() {
+            return Err(Violation::Lost(format!("segment {missing}")));
+        }
+        match files.difference(&needed).next() {
+            Some(left) if exactly => Err(Violation::Leftover(format!("segment {left}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// But for segments, the store holds the catalog and the indexes that it knows. A creation that
+    /// was cut off may have left a database without a row, empty and for ever.
     async fn check_nothing_left(&self, was_creating: bool) -> Result<(), Violation> {
         let known: BTreeSet<_> =
             self.catalog.indexes().iter().map(|index| index.id.to_string()).collect();
@@ -388,6 +441,8 @@ impl Server {
         let left: BTreeSet<_> = objects
             .iter()
             .filter_map(|object| object.location.as_ref().strip_prefix("ix/"))
+            // Others may need them: they are looked at together.
+            .filter(|path| !path.contains("/seg/"))
             .filter_map(|path| path.split('/').next())
             .filter(|id| !known.contains(*id))
             .collect();

@@ -247,7 +247,7 @@ fn held<'a>(contents: &'a mut Contents, name: &str, key: &str) -> Option<&'a mut
     contents.get_mut(name)?.get_mut(key)
 }
 
-fn is_from(held: &Record, from: u16) -> bool {
+pub(super) fn is_from(held: &Record, from: u16) -> bool {
     match held.metadata.as_struct().fields.get("version") {
         Some(Value { kind: Some(Kind::Number(version)) }) => *version >= f64::from(from),
         Some(_) | None => false,
@@ -255,7 +255,7 @@ fn is_from(held: &Record, from: u16) -> bool {
 }
 
 /// The filter for metadata at or above a version.
-fn from_version(from: u16) -> Result<Arc<Filter>, Violation> {
+pub(super) fn from_version(from: u16) -> Result<Arc<Filter>, Violation> {
     let number = Value::of(Kind::Number(from.into()));
     let bound = Struct { fields: [("$gte".to_owned(), number)].into() };
     let bound = Value::of(Kind::Struct(bound));

@@ -5,14 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lodgepole_engine::{Engine, ListPage, Near, Query, ShardRef};
+use lodgepole_engine::{Effort, Engine, ListPage, Near, Query, ShardRef};
 use lodgepole_types::{
     DenseField, IdError, IndexId, Kind, Metadata, Metric, NamespaceName, Record, RecordId, Struct,
     Value,
 };
 
 use super::Violation;
-use super::change::read_names;
+use super::change::{from_version, is_from, read_names};
+
+/// The version from which on the filter of every reading finds records.
+const FILTERED_FROM: u16 = 4;
 
 /// Records of one namespace by id.
 pub type Records = BTreeMap<String, Record>;
@@ -85,15 +88,21 @@ async fn read_space(
         .fetch(shard, name, &listed.ids)
         .await
         .map_err(|error| unreadable("fetch", &error))?;
-    let query = Query {
+    let query = |filter| Query {
         near: Near::Dense(vec![1.0, 1.0]),
         top_k: 10_000,
-        filter: None,
+        filter,
         include_values: true,
         include_metadata: true,
+        effort: Effort::default(),
     };
-    let answer =
-        engine.query(shard, name, query).await.map_err(|error| unreadable("query", &error))?;
+    let answer = engine
+        .query(shard, name, query(None))
+        .await
+        .map_err(|error| unreadable("query", &error))?;
+    let from = from_version(FILTERED_FROM)?;
+    let filtered = engine.query(shard, name, query(Some(from))).await;
+    let filtered = filtered.map_err(|error| unreadable("filtered query", &error))?;
     let by_id = |records: Vec<Record>| -> Records {
         records.into_iter().map(|record| (record.id.as_str().to_owned(), record)).collect()
     };
@@ -107,6 +116,16 @@ async fn read_space(
             name.as_str(),
             versions(&fetched),
             versions(&found)
+        )));
+    }
+    let filtered = by_id(filtered.hits.into_iter().map(|hit| hit.record).collect());
+    let matching = || fetched.iter().filter(|(_, record)| is_from(record, FILTERED_FROM));
+    if !filtered.iter().eq(matching()) {
+        return Err(Violation::Disagreement(format!(
+            "in '{}': found {:?} by filter of {:?}",
+            name.as_str(),
+            versions(&filtered),
+            versions(&fetched)
         )));
     }
     Ok(fetched)

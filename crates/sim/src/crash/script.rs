@@ -19,6 +19,10 @@ pub enum Step {
     Change(char, Change),
     /// Writes the memtables out.
     Flush,
+    /// Builds and merges segments of all indexes until there is nothing left to do.
+    Index,
+    /// The same, while the reaper goes round and round.
+    IndexUnderReaper,
     /// Takes a backup of this name.
     Checkpoint(char, &'static str),
     /// Makes an index from a backup.
@@ -43,6 +47,8 @@ impl Step {
             | Self::Change(index, _) => Some(index),
             Self::Create(_)
             | Self::Flush
+            | Self::Index
+            | Self::IndexUnderReaper
             | Self::Checkpoint(..)
             | Self::Clone(..)
             | Self::Unpin(_)
@@ -74,6 +80,8 @@ impl Step {
             Self::Change(_, change) => change.apply(contents)?,
             Self::Create(_)
             | Self::Flush
+            | Self::Index
+            | Self::IndexUnderReaper
             | Self::Checkpoint(..)
             | Self::Clone(..)
             | Self::Unpin(_)
@@ -166,4 +174,54 @@ pub const LIFE_OF_NAMES: &[Step] = &[
     Step::Restart,
     Step::Change('b', Change::Abort),
     Step::Checkpoint('b', "second"),
+];
+
+const MANY: &[&str] =
+    &["m00", "m01", "m02", "m03", "m04", "m05", "m06", "m07", "m08", "m09", "m10", "m11"];
+const MORE: &[&str] =
+    &["m08", "m09", "m10", "m11", "m12", "m13", "m14", "m15", "m16", "m17", "m18", "m19"];
+
+/// The workload of segments: an index, a clone and a clone of the clone, which are indexed, changed,
+/// merged, backed up and deleted while others still need their segments. In the end all of it is
+/// deleted.
+pub const LIFE_OF_SEGMENTS: &[Step] = &[
+    Step::Create('a'),
+    Step::Upsert('a', "", MANY, 1),
+    Step::Index,
+    Step::Upsert('a', "", &["m00", "m01", "x0"], 2),
+    Step::Change('a', Change::Revise("", "m05", 3)),
+    Step::Delete('a', "", &["m02", "m03"]),
+    Step::Checkpoint('a', "first"),
+    Step::Upsert('a', "", MORE, 4),
+    Step::Index,
+    Step::Reap,
+    Step::Upsert('a', "other", MANY, 5),
+    Step::IndexUnderReaper,
+    Step::Clone('b', "first"),
+    Step::Change('b', Change::ReviseMatching("", 2, 1)),
+    Step::Upsert('b', "", MORE, 6),
+    Step::Flush,
+    Step::IndexUnderReaper,
+    Step::Checkpoint('b', "second"),
+    Step::Change('b', Change::DeleteMatching("", 6)),
+    Step::Restart,
+    Step::Empty('a', ""),
+    Step::Upsert('a', "", MANY, 7),
+    Step::Change('a', Change::DropSpace("other")),
+    Step::Index,
+    Step::Unpin("first"),
+    Step::Retire('a'),
+    Step::Reap,
+    Step::Clone('c', "second"),
+    Step::Upsert('c', "new", MANY, 8),
+    Step::Index,
+    Step::Unpin("second"),
+    Step::Retire('b'),
+    Step::Reap,
+    Step::Delete('c', "", MANY),
+    Step::Index,
+    Step::Restart,
+    Step::Reap,
+    Step::Retire('c'),
+    Step::Reap,
 ];

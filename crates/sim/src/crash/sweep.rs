@@ -257,7 +257,12 @@ async fn settle(
         }
         Step::Checkpoint(index, name) => settle_backup(world, index, name, after).await,
         Step::Unpin(name) => settle_unpinned(world, name).await,
-        Step::Flush | Step::Retire(_) | Step::Reap | Step::Restart => world.step(step).await,
+        Step::Flush
+        | Step::Index
+        | Step::IndexUnderReaper
+        | Step::Retire(_)
+        | Step::Reap
+        | Step::Restart => world.step(step).await,
     }
 }
 
@@ -291,11 +296,13 @@ async fn settle_backup(
         .map_err(|error| Violation::Unreadable(super::causes(&error)))?;
     let Some(pin) = pin else { return world.step(Step::Checkpoint(index, name)).await };
     let contents = entry.contents.clone();
-    let backup = BackupEntry { source: entry.id, pin, contents };
+    // Nothing was written since, so it needs what the index needs.
+    let segments = world.named(entry.id).await?;
+    let backup = BackupEntry { source: entry.id, pin, contents, segments };
     world.verify_backup(name, &backup).await?;
     match after {
         After::Repeat => {
-            world.note_backup(name, entry.id, pin, entry.contents);
+            world.books.backups.insert(name, backup);
             Ok(())
         }
         After::Discard => {

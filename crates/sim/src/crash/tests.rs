@@ -1,7 +1,7 @@
 //! Goal: no crash loses or tears anything, and the suite would notice if one did. Method: crashes at
 //! every change of the store under the scripted workload, then the same with defects put in.
 
-use lodgepole_storage::fault::Operation;
+use lodgepole_storage::fault::{Operation, OperationKind};
 
 use super::*;
 
@@ -37,6 +37,25 @@ fn no_crash_under_the_other_writes_loses_or_tears_anything() {
 }
 
 #[test]
+fn no_crash_while_segments_come_and_go_loses_or_leaves_any() {
+    let report = sweep(LIFE_OF_SEGMENTS, None, THREADS);
+    assert_clean("crash under indexing and collection", &report);
+}
+
+/// The workload of segments is one: it builds them, merges them and has them collected.
+#[test]
+fn the_life_of_segments_builds_merges_and_collects() {
+    let operations = history(LIFE_OF_SEGMENTS, 1).unwrap();
+    let of_segments = operations.iter().filter(|operation| operation.path.contains("/seg/"));
+    let changes: Vec<_> = of_segments.filter(|operation| operation.kind.is_change()).collect();
+    let is_removal = |operation: &&&Operation| operation.kind == OperationKind::Delete;
+    let removed = changes.iter().filter(is_removal).count();
+    let built = changes.len() - removed;
+    println!("{built} segments built, {removed} removed");
+    assert!(built >= 6 && removed == built, "{built} segments built, {removed} removed");
+}
+
+#[test]
 fn every_defect_put_in_is_found() {
     let mutants = [
         Mutant::AnswersBeforeDurable,
@@ -53,6 +72,8 @@ fn every_defect_put_in_is_found() {
     for mutant in [Mutant::SplitsRequests, Mutant::CommitsInSteps, Mutant::CutsTooEarly] {
         assert_found(mutant, &sweep(LIFE_OF_NAMES, Some(mutant), THREADS));
     }
+    let mutant = Mutant::CollectsUnderBackups;
+    assert_found(mutant, &sweep(LIFE_OF_SEGMENTS, Some(mutant), THREADS));
 }
 
 fn assert_found(mutant: Mutant, report: &Report) {

@@ -1,11 +1,12 @@
 //! An engine over a store that can die, with its books; and the steps that keep the two in line.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use lodgepole_engine::{Deletion, Engine, EngineOptions, Estate};
-use lodgepole_storage::fault::FaultStore;
+use lodgepole_engine::{Deletion, Engine, EngineOptions, Estate, IndexFrom};
+use lodgepole_storage::fault::{FaultStore, Latency};
 use lodgepole_storage::object_store::path::Path;
 use lodgepole_storage::object_store::{ObjectStore, ObjectStoreExt};
 use lodgepole_storage::{DatabasePath, ShiftedClock, Storage, StorageOptions};
@@ -22,6 +23,10 @@ use super::{Step, Violation, VirtualClock, causes, judge};
 const REAP_ROUNDS: usize = 10;
 /// How much later each round is.
 const REAP_LATER: Duration = Duration::from_secs(3_600);
+/// What a change of the store takes where the reaper shall meet the moments in between.
+const CHANGE_TAKES: Duration = Duration::from_millis(2);
+/// The folder of segments below that of their index.
+const SEGMENTS: &str = "/seg/";
 
 /// A defect, put in to see whether it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +45,8 @@ pub enum Mutant {
     ReapsUnderClones,
     /// The reaper does not know of backups.
     ReapsUnderBackups,
+    /// The collection does not know of the segments of backups.
+    CollectsUnderBackups,
 }
 
 /// One life of a process: from opening the store to its end or to the crash.
@@ -124,10 +131,17 @@ impl World {
                 step.apply(&mut entry.contents)?;
             }
             Step::Flush => self.engine.upkeep_once().await,
+            Step::Index => {
+                self.wish_for_segments().await?;
+                self.engine.index_now().await;
+            }
+            Step::IndexUnderReaper => self.index_under_reaper().await?,
             Step::Checkpoint(index, name) => {
                 let entry = self.books.index(index)?.clone();
-                let pin = self.checkpoint(entry.id, name, &entry.contents).await?;
-                self.note_backup(name, entry.id, pin, entry.contents);
+                let (pin, segments) = self.checkpoint(entry.id, name, &entry.contents).await?;
+                let IndexEntry { id: source, contents, .. } = entry;
+                let backup = BackupEntry { source, pin, contents, segments };
+                self.books.backups.insert(name, backup);
             }
             Step::Clone(index, name) => {
                 let id = self.books.fresh_id();
@@ -143,23 +157,13 @@ impl World {
                 self.engine.retire(id).await;
                 self.books.index_mut(index)?.life = Life::Hidden;
             }
-            Step::Reap => self.reap().await?,
+            Step::Reap => self.reap_later().await?,
             Step::Restart => {
                 self.engine.shutdown().await;
                 self.engine = start_engine(&self.storage)?;
             }
         }
         Ok(())
-    }
-
-    pub(super) fn note_backup(
-        &mut self,
-        name: &'static str,
-        source: IndexId,
-        pin: Uuid,
-        contents: Contents,
-    ) {
-        self.books.backups.insert(name, BackupEntry { source, pin, contents });
     }
 
     pub(super) async fn create(&self, id: IndexId) -> Result<(), Violation> {
@@ -197,6 +201,8 @@ impl World {
             Step::Change(_, change) => change.issue(&self.engine, shape(id), self.mutant).await,
             Step::Create(_)
             | Step::Flush
+            | Step::Index
+            | Step::IndexUnderReaper
             | Step::Checkpoint(..)
             | Step::Clone(..)
             | Step::Unpin(_)
@@ -237,15 +243,76 @@ impl World {
         answered("delete", self.engine.delete(shape(id), &name, what).await).map(drop)
     }
 
+    /// Has the indexer look at every index.
+    async fn wish_for_segments(&mut self) -> Result<(), Violation> {
+        self.books.is_indexed = true;
+        for (_, entry) in self.books.in_life(Life::Live) {
+            let warmed = self.engine.warm_up(shape(entry.id), None).await;
+            warmed.map_err(|error| Violation::Unexpected(causes(&error)))?;
+        }
+        Ok(())
+    }
+
+    /// Builds segments over a slow store, so that the reaper meets every moment of it.
+    async fn index_under_reaper(&mut self) -> Result<(), Violation> {
+        self.wish_for_segments().await?;
+        self.store.set_latency(Latency { change: CHANGE_TAKES, read: Duration::ZERO });
+        let engine = Arc::clone(&self.engine);
+        let indexing = tokio::spawn(async move { engine.index_now().await });
+        while !indexing.is_finished() {
+            self.reap().await?;
+            self.clock.sleep(CHANGE_TAKES / 4).await;
+        }
+        self.store.set_latency(Latency::default());
+        Ok(())
+    }
+
+    /// The segments that the rows of an index name.
+    pub(super) async fn named(&self, id: IndexId) -> Result<BTreeSet<String>, Violation> {
+        const LOOK: &str = "look";
+        let cut = answered("look", self.engine.checkpoint(shape(id), LOOK).await)?;
+        answered("look", self.engine.unpin(id, cut.pin).await)?;
+        Ok(cut.segments.into_iter().collect())
+    }
+
+    /// Every segment that an index or a backup needs has its file. Before anything is read: a query
+    /// that misses a segment has it built anew, and nothing would be seen.
+    async fn check_segments(&self) -> Result<(), Violation> {
+        if !self.books.is_indexed {
+            return Ok(());
+        }
+        let files = self.segment_files().await?;
+        for name in self.needed_segments().await? {
+            if !files.contains(&name) {
+                return Err(Violation::Lost(format!("segment {name} of {files:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    async fn needed_segments(&self) -> Result<BTreeSet<String>, Violation> {
+        let mut needed = self.books.segments_of_backups();
+        for (_, entry) in self.books.in_life(Life::Live) {
+            needed.extend(self.named(entry.id).await?);
+        }
+        Ok(needed)
+    }
+
+    /// The segment files of the store, as rows name them.
+    async fn segment_files(&self) -> Result<BTreeSet<String>, Violation> {
+        let files = segment_files(&self.objects).await;
+        files.map_err(|error| Violation::Unexpected(causes(&error)))
+    }
+
     /// Takes a backup; its totals must be those of the contents.
     pub(super) async fn checkpoint(
         &self,
         id: IndexId,
         name: &str,
         contents: &Contents,
-    ) -> Result<Uuid, Violation> {
+    ) -> Result<(Uuid, BTreeSet<String>), Violation> {
         if let (Some(Mutant::CutsTooEarly), Some(pin)) = (self.mutant, self.early_pin) {
-            return Ok(pin);
+            return Ok((pin, BTreeSet::new()));
         }
         let cut = answered("checkpoint", self.engine.checkpoint(shape(id), name).await)?;
         let records: usize = contents.values().map(std::collections::BTreeMap::len).sum();
@@ -255,14 +322,21 @@ impl World {
         {
             return Err(Violation::Disagreement(format!("{cut:?} for {records} records")));
         }
-        Ok(cut.pin)
+        Ok((cut.pin, cut.segments.into_iter().collect()))
+    }
+
+    async fn reap_later(&mut self) -> Result<(), Violation> {
+        self.clock.advance(REAP_LATER);
+        self.reap().await
     }
 
     async fn reap(&mut self) -> Result<(), Violation> {
-        self.clock.advance(REAP_LATER);
         let mut estate = self.books.estate();
         if self.mutant == Some(Mutant::ReapsUnderBackups) {
             estate.backups.clear();
+        }
+        if self.mutant == Some(Mutant::CollectsUnderBackups) {
+            estate.segments.clear();
         }
         let hidden = estate.hidden.clone();
         let backed_up: Vec<_> = self.books.backups.values().map(|backup| backup.source).collect();
@@ -283,6 +357,7 @@ impl World {
     /// # Errors
     /// What is missing.
     pub async fn verify(&mut self, in_flight: Option<Step>) -> Result<(), Violation> {
+        self.check_segments().await?;
         let written = in_flight.and_then(Step::writes_to);
         let live: Vec<_> = self
             .books
@@ -338,7 +413,14 @@ impl World {
             if self.books.in_life(Life::Hidden).next().is_none() {
                 break;
             }
-            self.reap().await?;
+            self.reap_later().await?;
+        }
+        if self.books.is_indexed {
+            self.reap_later().await?;
+            let (files, needed) = (self.segment_files().await?, self.needed_segments().await?);
+            if let Some(left) = files.difference(&needed).next() {
+                return Err(Violation::Leftover(format!("segment {left}")));
+            }
         }
         self.step(Step::Restart).await?;
         self.verify(None).await?;
@@ -360,12 +442,14 @@ impl World {
         Ok(())
     }
 
+    /// But for segments, which others may need and which are looked at together.
     async fn check_nothing_left(&self, id: IndexId) -> Result<(), Violation> {
         let under = Path::from(format!("ix/{id}"));
         let left: Vec<_> = self
             .objects
             .list(Some(&under))
             .map_ok(|object| object.location.to_string())
+            .try_filter(|path| std::future::ready(!path.contains(SEGMENTS)))
             .try_collect()
             .await
             .map_err(|error| Violation::Unexpected(causes(&error)))?;
@@ -399,10 +483,26 @@ impl World {
 
 fn start_engine(storage: &Storage) -> Result<Arc<Engine>, Violation> {
     // Every upkeep flushes whatever there is.
-    let options =
-        EngineOptions { write_buffer_bytes: 0, search_threads: 1, ..EngineOptions::default() };
+    // A few records make a segment, and only the rules protect its file.
+    let options = EngineOptions {
+        write_buffer_bytes: 0,
+        search_threads: 1,
+        index_from: IndexFrom { rows: 8, bytes: u64::MAX },
+        segment_grace: Duration::ZERO,
+        ..EngineOptions::default()
+    };
     Engine::new(storage.clone(), options)
         .map_err(|error| Violation::Unexpected(format!("start: {}", causes(&error))))
+}
+
+/// The segment files of a store, as rows name them.
+pub(super) async fn segment_files(
+    objects: &DatedStore,
+) -> Result<BTreeSet<String>, lodgepole_storage::object_store::Error> {
+    let listed: Vec<_> = objects.list(None).try_collect().await?;
+    let paths = listed.iter().map(|object| object.location.as_ref());
+    let named = paths.filter_map(|path| path.strip_prefix("ix/")?.split_once(SEGMENTS));
+    Ok(named.map(|(origin, segment)| format!("{origin}/{segment}")).collect())
 }
 
 /// Where the engine keeps an index.

@@ -91,12 +91,12 @@ fn is_clean(state: &State) -> bool {
         .filter_map(|(_, view)| view)
         .fold(Set::EMPTY, |all, view| all.with(view.files));
     let live = state.databases.iter().filter(|database| database.life == Life::Live);
-    let needed = live
-        .filter_map(|database| database.manifest)
-        .fold(of_backups, |all, manifest| all.with(manifest.view.files));
-    let manifests = || state.databases.iter().filter_map(|database| database.manifest);
-    let segments = manifests()
-        .fold(segments_of_backups(state), |all, manifest| all.with(manifest.view.segments));
+    let manifests: Vec<_> = live.filter_map(|database| database.manifest).collect();
+    let files = manifests.iter().map(|manifest| manifest.view.files);
+    let needed = files.fold(of_backups, Set::with);
+    // Deleted indexes keep files for others, but no segments.
+    let segments = manifests.iter().map(|manifest| manifest.view.segments);
+    let segments = segments.fold(segments_of_backups(state), Set::with);
     let databases_are_clean = state.databases.iter().enumerate().all(|(number, database)| {
         // A deleted index stays for the sake of backups only, whoever else reads its files.
         let may_stay = database.life == Life::Live

@@ -33,6 +33,12 @@ impl Set {
         (0..GENERATIONS).fold(Self::EMPTY, |all, generation| all.with(Self::one(maker, generation)))
     }
 
+    /// Everything that any of them can ever make.
+    #[must_use]
+    pub fn everything() -> Self {
+        (0..MAX_DATABASES).fold(Self::EMPTY, |all, maker| all.with(Self::made_by(maker)))
+    }
+
     /// Both together.
     #[must_use]
     pub fn with(self, other: Self) -> Self {

@@ -16,7 +16,7 @@ pub struct State {
     pub segments: Set,
     /// How far the segment collection is. Lost in a crash.
     pub collection: Collection,
-    /// Whether a root of the collection changed since it began to mark. Lost in a crash.
+    /// Whether the catalog's roots changed since it began to mark. Lost in a crash.
     pub roots_changed: bool,
     /// Writes that users may still make.
     pub writes_left: u8,
@@ -107,7 +107,8 @@ pub enum Row {
 pub enum Collection {
     /// Not running.
     Idle,
-    /// It has read the databases: these segments are referred to.
+    /// It has listed the files and read the live indexes: these segments are not there yet or
+    /// referred to.
     MarkedDatabases(Set),
     /// It has read the backups too: these segments are referred to.
     Marked(Set),

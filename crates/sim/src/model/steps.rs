@@ -37,6 +37,8 @@ pub enum Mutant {
     SweepDoesNotHoldOff,
     /// The collection does not read the rows of backups.
     BackupsAreNotMarked,
+    /// The collection reads the indexes first and lists the files later.
+    FilesAreListedLast,
     /// Deleting an index deletes the segments that it built.
     IndexDeletionRemovesSegments,
     /// A clone gives up its pin although a backup of the clone refers to the ancestor's files.
@@ -103,7 +105,7 @@ pub enum Action {
     StripPins(usize),
     /// Second half: its files and manifests go, and the catalog forgets it.
     DeleteDatabase(usize),
-    /// The collection reads all databases.
+    /// The collection lists the files and reads the live indexes.
     MarkDatabases,
     /// The collection reads the rows of all backups.
     MarkBackups,
@@ -186,7 +188,7 @@ impl Lifetimes {
             Action::Reap(database) => self.reap(&mut state, database),
             Action::StripPins(database) => strip_pins(&mut state, database),
             Action::DeleteDatabase(database) => delete_database(&mut state, database),
-            Action::MarkDatabases => mark_databases(&mut state),
+            Action::MarkDatabases => self.mark_databases(&mut state),
             Action::MarkBackups => self.mark_backups(&mut state),
             Action::Sweep => self.sweep(&mut state),
             Action::Crash => self.crash(&mut state),
@@ -212,7 +214,7 @@ fn write(state: &mut State, number: usize) -> Option<()> {
     manifest.view.files = manifest.view.files.with(object);
     manifest.view.segments = object;
     state.segments = state.segments.with(object);
-    state.roots_changed = true;
+    // Not a change of the catalog: the collection does not notice.
     Some(())
 }
 
@@ -468,16 +470,24 @@ fn delete_database(state: &mut State, number: usize) -> Option<()> {
 
 // Collection of segments, and the crash ----------------------------------------------------------
 
-fn mark_databases(state: &mut State) -> Option<()> {
-    (state.collection == Collection::Idle).then_some(())?;
-    let views = state.databases.iter().filter_map(|database| database.manifest);
-    let marked = views.fold(Set::EMPTY, |marked, manifest| marked.with(manifest.view.segments));
-    state.collection = Collection::MarkedDatabases(marked);
-    state.roots_changed = false;
-    Some(())
-}
-
 impl Lifetimes {
+    /// The files are listed before anything else is read: what is not there yet cannot be swept.
+    /// Hidden indexes are no roots: nobody opens them, and their backups carry their own sets.
+    fn mark_databases(&self, state: &mut State) -> Option<()> {
+        (state.collection == Collection::Idle).then_some(())?;
+        let unlisted = if self.is(Mutant::FilesAreListedLast) {
+            Set::EMPTY
+        } else {
+            Set::everything().without(state.segments)
+        };
+        let live = state.databases.iter().filter(|database| database.life == Life::Live);
+        let views = live.filter_map(|database| database.manifest);
+        let marked = views.fold(unlisted, |marked, manifest| marked.with(manifest.view.segments));
+        state.collection = Collection::MarkedDatabases(marked);
+        state.roots_changed = false;
+        Some(())
+    }
+
     fn mark_backups(&self, state: &mut State) -> Option<()> {
         let Collection::MarkedDatabases(marked) = state.collection else { return None };
         let referred = if self.is(Mutant::BackupsAreNotMarked) {

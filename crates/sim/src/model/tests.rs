@@ -83,6 +83,11 @@ fn a_collection_that_does_not_mark_backups_is_caught() {
 }
 
 #[test]
+fn a_collection_that_lists_the_files_last_is_caught() {
+    counterexample(TWO_DATABASES, Mutant::FilesAreListedLast, NOTHING_IS_LOST);
+}
+
+#[test]
 fn deleting_the_segments_of_a_deleted_index_is_caught() {
     counterexample(TWO_DATABASES, Mutant::IndexDeletionRemovesSegments, NOTHING_IS_LOST);
 }

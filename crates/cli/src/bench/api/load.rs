@@ -9,13 +9,10 @@ use lodgepole_api::wire::vectors::{
     QueryRequest, QueryResponse, UpsertRequest, UpsertResponse, Vector,
 };
 use lodgepole_types::Clock;
-use prost::Message;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use super::server::Server;
-use super::{Kind, Operation, Transport, http1, http2};
+use super::{Kind, Operation, http1, target};
 
 const DIMENSION: u8 = 8;
 /// Records of the namespace that is queried.
@@ -115,7 +112,7 @@ impl<'a, C: Clock + 'static> Load<'a, C> {
 /// One connection with the request that it repeats.
 #[derive(Debug)]
 struct Caller {
-    connection: Connection,
+    connection: target::Connection,
     request: Vec<u8>,
     /// Where the number of the record stands in the request, when each writes another record.
     digits_at: Option<usize>,
@@ -124,43 +121,19 @@ struct Caller {
     reply: Vec<u8>,
 }
 
-#[derive(Debug)]
-enum Connection {
-    Rest(http1::Connection),
-    Grpc(http2::Connection),
-}
-
-impl Connection {
-    async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<&[u8]> {
-        match self {
-            Self::Rest(connection) => connection.exchange(request).await,
-            Self::Grpc(connection) => connection.exchange(request).await,
-        }
-    }
-}
-
 impl Caller {
     /// Connects, sends the first request and checks what it answers.
     async fn open(kind: Kind, index: SocketAddr, number: usize) -> anyhow::Result<Self> {
-        let connection = match (kind.transport, kind.operation) {
-            (Transport::Rest, Operation::Upsert) => {
-                Connection::Rest(http1::Connection::open(index, "POST /vectors/upsert").await?)
-            }
-            (Transport::Rest, Operation::Query) => {
-                Connection::Rest(http1::Connection::open(index, "POST /query").await?)
-            }
-            (Transport::Grpc, Operation::Upsert) => {
-                Connection::Grpc(http2::Connection::open(index, "/VectorService/Upsert").await?)
-            }
-            (Transport::Grpc, Operation::Query) => {
-                Connection::Grpc(http2::Connection::open(index, "/VectorService/Query").await?)
-            }
+        let operation = match kind.operation {
+            Operation::Upsert => target::UPSERT,
+            Operation::Query => target::QUERY,
         };
+        let connection = target::Connection::open(kind.door, index, operation).await?;
         let request = match kind.operation {
             Operation::Upsert => {
                 let vectors = vec![vector(0)];
                 let message = UpsertRequest { vectors, namespace: "written".to_owned() };
-                encode(kind.transport, &message)?
+                kind.door.encode(&message)?
             }
             Operation::Query => {
                 let message = QueryRequest {
@@ -169,7 +142,7 @@ impl Caller {
                     namespace: "queried".to_owned(),
                     ..QueryRequest::default()
                 };
-                encode(kind.transport, &message)?
+                kind.door.encode(&message)?
             }
         };
         let zeros = [b'0'; ID_DIGITS];
@@ -220,32 +193,15 @@ impl Caller {
     }
 }
 
-fn encode<T: Message + Serialize>(transport: Transport, message: &T) -> anyhow::Result<Vec<u8>> {
-    Ok(match transport {
-        Transport::Rest => serde_json::to_vec(message)?,
-        Transport::Grpc => message.encode_to_vec(),
-    })
-}
-
-fn decode<T>(transport: Transport, reply: &[u8]) -> anyhow::Result<T>
-where
-    T: Message + Default + DeserializeOwned,
-{
-    Ok(match transport {
-        Transport::Rest => serde_json::from_slice(reply)?,
-        Transport::Grpc => T::decode(reply)?,
-    })
-}
-
 /// Wrong answers are not timed.
 fn check(kind: Kind, reply: &[u8]) -> anyhow::Result<()> {
     match kind.operation {
         Operation::Upsert => {
-            let reply: UpsertResponse = decode(kind.transport, reply)?;
+            let reply: UpsertResponse = kind.door.decode(reply)?;
             ensure!(reply.upserted_count == 1, "an upsert of one record counted {reply:?}");
         }
         Operation::Query => {
-            let reply: QueryResponse = decode(kind.transport, reply)?;
+            let reply: QueryResponse = kind.door.decode(reply)?;
             let ids: Vec<_> = reply.matches.iter().map(|hit| hit.id.as_str()).collect();
             ensure!(ids == [vector(7).id], "record 7 was to be found, not {ids:?}");
         }

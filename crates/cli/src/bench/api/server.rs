@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
-/// Ticks per second in `/proc`: 100 for every program on Linux, whatever the kernel counts in.
-const TICK: Duration = Duration::from_millis(10);
+use super::process;
 
 /// The process and its folder; both go with it.
 #[derive(Debug)]
@@ -63,19 +62,8 @@ impl Server {
 
     /// Processor time of all its threads so far.
     pub(super) fn processor_time(&self) -> anyhow::Result<Duration> {
-        processor_time(self.process_id())
+        process::processor_time(self.process_id())
     }
-}
-
-/// Processor time of a process so far, in the kernel and out of it.
-pub(super) fn processor_time(process_id: u32) -> anyhow::Result<Duration> {
-    let path = format!("/proc/{process_id}/stat");
-    let stat = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    // Behind the name, which stands in brackets and may hold spaces, comes the third field.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
-    let ticks: Vec<u32> = fields.filter_map(|field| field.parse().ok()).collect();
-    ensure!(ticks.len() == 2, "{path} is not as expected");
-    Ok(TICK * ticks.iter().sum())
 }
 
 impl Drop for Server {
@@ -84,22 +72,5 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    //! Goal: the time read is the time used. Method: this process, before and after some work.
-    use super::*;
-
-    #[test]
-    fn processor_time_grows_with_work() {
-        let me = std::process::id();
-        let before = processor_time(me).unwrap();
-        let mut rounds = 0_u64;
-        while processor_time(me).unwrap() < before + Duration::from_millis(50) {
-            rounds += 1;
-            assert!(rounds < 10_000_000, "it does not grow");
-        }
     }
 }

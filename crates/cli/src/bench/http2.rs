@@ -17,6 +17,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD_BYTES: usize = 9;
 /// What gRPC puts before a message: a flag and its length.
 const PREFIX_BYTES: usize = 5;
+/// What a server accepts before it says otherwise: bytes of a frame, and bytes under way.
+const FRAME_BYTES_MAX: usize = 16_384;
+const WINDOW_BYTES: i64 = 65_535;
 /// Replies are taken back from the window of the connection in such pieces.
 const WINDOW_STEP_BYTES: u32 = 16_384;
 
@@ -27,6 +30,9 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
+
+/// The setting that says how much may be under way on a new stream.
+const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
 
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
@@ -46,6 +52,15 @@ pub(super) struct Connection {
     read: Vec<u8>,
     reply: Vec<u8>,
     unreturned_bytes: u32,
+    windows: Windows,
+}
+
+/// Bytes that may still be sent.
+#[derive(Debug)]
+struct Windows {
+    connection: i64,
+    stream: i64,
+    of_new_streams: i64,
 }
 
 impl Connection {
@@ -65,6 +80,11 @@ impl Connection {
             read: Vec::new(),
             reply: Vec::new(),
             unreturned_bytes: 0,
+            windows: Windows {
+                connection: WINDOW_BYTES,
+                stream: WINDOW_BYTES,
+                of_new_streams: WINDOW_BYTES,
+            },
         })
     }
 
@@ -82,13 +102,39 @@ impl Connection {
         let mut data = vec![0; PREFIX_BYTES];
         data[1..].copy_from_slice(&u32::try_from(message.len())?.to_be_bytes());
         data.extend_from_slice(message);
-        frame(&mut self.request, DATA, END_STREAM, stream, &data);
-        self.stream.write_all(&self.request).await?;
-        self.request.clear();
         self.reply.clear();
+        self.send(stream, &data).await?;
         while !self.read_frame(stream).await? {}
         let message = self.reply.get(PREFIX_BYTES..);
         message.context("the call was refused: no message came")
+    }
+
+    /// Sends the content of a call, in as many frames and as fast as the server takes them.
+    async fn send(&mut self, stream: u32, data: &[u8]) -> anyhow::Result<()> {
+        self.windows.stream = self.windows.of_new_streams;
+        let mut rest = data;
+        loop {
+            let open = self.windows.connection.min(self.windows.stream);
+            let length = usize::try_from(open).unwrap_or(0).min(rest.len()).min(FRAME_BYTES_MAX);
+            if length == 0 {
+                self.stream.write_all(&self.request).await?;
+                self.request.clear();
+                self.read_frame(stream).await?;
+                continue;
+            }
+            let (now, later) = rest.split_at(length);
+            let flags = if later.is_empty() { END_STREAM } else { 0 };
+            frame(&mut self.request, DATA, flags, stream, now);
+            let sent = i64::try_from(length)?;
+            self.windows.connection -= sent;
+            self.windows.stream -= sent;
+            rest = later;
+            if rest.is_empty() {
+                self.stream.write_all(&self.request).await?;
+                self.request.clear();
+                return Ok(());
+            }
+        }
     }
 
     /// Reads one frame; true when it was the last of the stream.
@@ -107,7 +153,22 @@ impl Connection {
                 self.unreturned_bytes += length;
             }
             // Sent with the next call, which is soon enough.
-            SETTINGS if flags & ACK == 0 => frame(&mut self.request, SETTINGS, ACK, 0, &[]),
+            SETTINGS if flags & ACK == 0 => {
+                if let Some(bytes) = new_window(content) {
+                    self.windows.stream += bytes - self.windows.of_new_streams;
+                    self.windows.of_new_streams = bytes;
+                }
+                frame(&mut self.request, SETTINGS, ACK, 0, &[]);
+            }
+            WINDOW_UPDATE => {
+                let more = i64::from(u32::from_be_bytes(content.try_into()?));
+                match id {
+                    0 => self.windows.connection += more,
+                    // Those of earlier calls are of no use any more.
+                    _ if id == stream => self.windows.stream += more,
+                    _ => {}
+                }
+            }
             PING if flags & ACK == 0 => frame(&mut self.request, PING, ACK, 0, content),
             RST_STREAM | GOAWAY => bail!("the server has ended the call or the connection"),
             _ => {}
@@ -134,6 +195,12 @@ fn frame(to: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, content: &[u8]) {
     to.extend_from_slice(content);
 }
 
+/// How much may be under way on a stream, when these settings say so.
+fn new_window(settings: &[u8]) -> Option<i64> {
+    let setting = settings.chunks_exact(6).find(|setting| setting[..2] == INITIAL_WINDOW_SIZE)?;
+    Some(i64::from(u32::from_be_bytes(setting[2..].try_into().ok()?)))
+}
+
 /// The headers of a call: in full, and as they are written once the server knows them.
 fn headers(path: &str, authority: &str) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
     /// An entry of the table is named by its number with this bit.
@@ -151,7 +218,9 @@ fn headers(path: &str, authority: &str) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
         (31, "content-type", "application/grpc"),
         (0, "te", "trailers"),
         (0, "api-key", "bench"),
+        (0, "x-pinecone-api-version", "2025-10"),
     ];
+    let last = FIRST_ADDED - 1 + u8::try_from(added.len())?;
     let mut first = vec![INDEXED | POST, INDEXED | HTTP];
     let mut later = first.clone();
     for (place, (number, name, value)) in (0_u8..).zip(added) {
@@ -161,7 +230,7 @@ fn headers(path: &str, authority: &str) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
         }
         text(&mut first, value)?;
         // The entry added last has the lowest number.
-        later.push(INDEXED | (FIRST_ADDED + 4 - place));
+        later.push(INDEXED | (last - place));
     }
     Ok((first, later))
 }
@@ -187,10 +256,18 @@ mod tests {
     }
 
     #[test]
+    fn the_window_is_read_from_settings() {
+        let settings = [0, 3, 0, 0, 0, 9, 0, 4, 0, 1, 0, 0];
+        assert_eq!(new_window(&settings), Some(65_536));
+        assert_eq!(new_window(&settings[..6]), None);
+    }
+
+    #[test]
     fn headers_are_written_in_full_once() {
         let (first, later) = headers("/S/M", "h:1").unwrap();
         let begin = [&[0x83, 0x86, 0x44, 4], &b"/S/M"[..], &[0x41, 3], b"h:1", &[0x5f, 16]];
         assert!(first.starts_with(&begin.concat()), "{first:x?}");
-        assert_eq!(later, [0x83, 0x86, 0x80 | 66, 0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62]);
+        let numbered = [67, 66, 65, 64, 63, 62].map(|number| 0x80 | number);
+        assert_eq!(later, [&[0x83, 0x86][..], &numbered].concat());
     }
 }
