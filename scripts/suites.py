@@ -194,6 +194,12 @@ def scripts(bench: Bench) -> Outcome:
     return counted_by_closing_line(*bench.command([sys.executable, ROOT / "scripts" / "tests.py"]))
 
 
+def benchmarks(bench: Bench) -> Outcome:
+    """The parts of ./bench that need no other system."""
+    command = [sys.executable, "-m", "benchmarks.tests"]
+    return counted_by_closing_line(*bench.command(command, PYTHONPATH=str(ROOT)))
+
+
 def rust_tests(bench: Bench) -> Outcome:
     return counted_by_cargo(*bench.command(cargo("test", "--workspace", "--no-fail-fast")))
 
@@ -442,6 +448,7 @@ def all_suites() -> list[Suite]:
         Suite("format", 5, 15, format_),
         Suite("tidy", 10, 60, tidy),
         Suite("scripts", 5, 15, scripts),
+        Suite("benchmarks", 3, 5, benchmarks),
         Suite("clippy", 15, 240, clippy),
         Suite("tests", 150, 800, rust_tests),
         Suite("docs", 30, 60, docs),

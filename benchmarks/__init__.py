@@ -1,0 +1,1 @@
+"""The search benchmark behind ./bench: Lodgepole beside what users would pick instead."""
