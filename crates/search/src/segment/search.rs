@@ -25,8 +25,9 @@ use crate::query::PreparedQuery;
 use crate::topk::TopK;
 
 /// Searches segments for the nearest rows, with one candidate threshold over all of them, and
-/// pushes exact scores into `top`. Nothing is missed where every match is scored: small segments,
-/// sparse queries, filters that few rows match.
+/// pushes exact scores into `top`. Nothing is missed in segments
+/// whose rows are all scored, nor by sparse queries. Where few rows match, all of them are estimated
+/// by their 8-bit form, and scored when they could be among the nearest within three standard errors.
 ///
 /// # Errors
 /// [`SegmentError::Damaged`] when the bytes it has to look at are not what was written. What was
