@@ -215,7 +215,13 @@ async fn fight(mut bench: Bench) {
         tokio::spawn(Arc::clone(&arena).ask(2)),
     ];
     tasks.extend((0..WRITERS).map(|writer| tokio::spawn(Arc::clone(&arena).write(writer))));
-    bench.engine.commons.clock.sleep(RUN_TIME).await;
+    // On a busy machine it takes longer until there was something to see.
+    for _ in 0..50 {
+        bench.engine.commons.clock.sleep(RUN_TIME).await;
+        if arena.answers.load(SeqCst) > 20 && arena.files_seen.lock().len() > 3 {
+            break;
+        }
+    }
     arena.stop.store(1, SeqCst);
     for task in tasks {
         task.await.unwrap();
@@ -331,7 +337,7 @@ async fn indexing_that_fails_ends_and_is_done_later() {
         Verdict::Pass
     });
     let indexing = bench.engine.index_now();
-    tokio::time::timeout(Duration::from_secs(5), indexing).await.expect("it goes on for ever");
+    tokio::time::timeout(Duration::from_secs(60), indexing).await.expect("it goes on for ever");
     faults.clear_faults();
     bench.engine.index_now().await;
     assert_eq!(segment_files(&bench.store).await.len(), 1);
@@ -351,7 +357,7 @@ async fn damage_that_the_indexer_finds_first_is_repaired() {
     bench.reopen().await;
     fill(&bench, shard, 60..120).await;
     let indexing = bench.engine.index_now();
-    tokio::time::timeout(Duration::from_secs(5), indexing).await.expect("it goes on for ever");
+    tokio::time::timeout(Duration::from_secs(60), indexing).await.expect("it goes on for ever");
     let named = bench.engine.checkpoint(shard, "look").await.unwrap().segments;
     assert!(!named.is_empty() && !named.contains(&damaged), "{named:?}");
     let files = segment_files(&bench.store).await;
@@ -403,7 +409,7 @@ async fn indexing_without_room_comes_to_an_end() {
     let shard = bench.create(DIMENSION, Metric::DotProduct).await;
     fill(&bench, shard, 0..100).await;
     let indexing = bench.engine.index_now();
-    tokio::time::timeout(Duration::from_secs(5), indexing).await.expect("it goes on for ever");
+    tokio::time::timeout(Duration::from_secs(60), indexing).await.expect("it goes on for ever");
     assert!(!segment_files(&bench.store).await.is_empty());
     let all = bench.engine.query(shard, &ns(""), near(&[1.0, 0.0, 0.0, 0.0], 1_000)).await.unwrap();
     assert_eq!(all.hits.len(), 100);
