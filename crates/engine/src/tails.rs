@@ -1,10 +1,11 @@
-//! Records in memory, for exact search: one tail per searched namespace.
+//! What is held in memory for search: one tail per searched namespace.
 //!
-//! A tail holds ids, vectors and metadata. It is loaded when its namespace is first searched, and
-//! follows every durable write from then on. Invariants:
+//! A tail holds ids, vectors and metadata of the rows that are in no segment, and the namespace's
+//! open segments with their dead rows. It is loaded when its namespace is first searched or indexed,
+//! and follows every durable write from then on. Invariants:
 //!
 //! - a view handed out never changes: chunks are immutable but for the moment a row died, and a
-//!   view ignores deaths after its Lsn;
+//!   view ignores deaths after its Lsn; a segment's set of dead rows is copied before it changes;
 //! - a tail shows every write that was answered before the view was taken;
 //! - all tails together stay below a budget, those being loaded included, by what they are expected
 //!   to take; the least recently searched ones go first, and a namespace for which there is no room

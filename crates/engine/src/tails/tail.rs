@@ -1,4 +1,8 @@
-//! The records of one namespace in memory.
+//! One namespace in memory: its segments, and the rows that are in none.
+//!
+//! Each version of a record is in one place, a chunk or a segment. When the indexer's segments come,
+//! the rows that they hold leave the chunks in the same step, with the deaths that were noted since
+//! its job began.
 //!
 //! Loading races with writes without stopping them. A tail is registered first, so it is shown every
 //! write from then on; those that arrive before the rows are loaded wait. The rows are read from one
