@@ -17,6 +17,12 @@ mod output;
 mod serve;
 mod settings;
 
+/// WHY not the system's: glibc keeps what a load has freed, in pieces of every thread, and the server
+/// stays at several times of what it holds. This one gives free pages back.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let matches = command().get_matches();
     let outcome = match matches.subcommand() {

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use lodgepole_rows::{self as rows, AliasRow};
 use lodgepole_storage::{Database, Visibility};
 use lodgepole_types::{Lsn, NamespaceName, Timestamp};
 
 use crate::change::{AliasChange, Change, Outcome};
 use crate::planner::{Plan, Planner};
-use crate::rows::{self, AliasRow};
 use crate::{AliasError, Engine, EngineError, ReadError, ShardRef, WriteError};
 
 /// All aliases of a shard, by name.
@@ -209,8 +209,8 @@ impl Planner {
         if taken {
             return Err(AliasError::NameInUseByNamespace.into());
         }
-        if self.aliases.len() >= self.aliases_max {
-            return Err(AliasError::TooMany { max: self.aliases_max }.into());
+        if self.aliases.len() >= self.limits.aliases_max {
+            return Err(AliasError::TooMany { max: self.limits.aliases_max }.into());
         }
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! What a write asks for, and what it does to the search structures once it is durable.
 
 use bytes::Bytes;
+use lodgepole_rows::{DocId, Place, SegmentEntry, SegmentId};
 use lodgepole_storage::local::Need;
 use lodgepole_types::{Lsn, MetadataPatch, NamespaceName, Record, RecordId, SparseVector};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::matching::Matching;
-use crate::rows::{DocId, Place, SegmentEntry, SegmentId};
 use crate::segments::{OpenSegment, Unnamed};
 use crate::staging::Duplicate;
 use crate::{Alias, NamespaceInfo, WriteError};
@@ -90,6 +90,8 @@ pub(crate) enum SegmentsChange {
     Queue,
     /// Segments take the place of others and of the beginning of the queue.
     Commit(Box<SegmentsCommit>),
+    /// Of these queue rows, those go that a queue given up has left.
+    DropStale(Vec<Vec<u8>>),
     /// Its segments are damaged: they are given up, and built anew from the records.
     Distrust,
 }
@@ -107,6 +109,8 @@ pub(crate) struct SegmentsCommit {
     pub(crate) deletions: Vec<(Uuid, Vec<u8>)>,
     /// Keys of the queue rows that the segments and deletions hold.
     pub(crate) trimmed: Vec<Vec<u8>>,
+    /// Versions that stay in the queue, about.
+    pub(crate) left: u64,
     /// What search is shown.
     pub(crate) indexed: Indexed,
 }
@@ -238,6 +242,13 @@ pub(crate) struct Effect {
     pub(crate) indexed: Option<Indexed>,
     /// The segments are given up.
     pub(crate) distrusted: bool,
+}
+
+impl Effect {
+    /// Whether versions of records come or go one by one.
+    pub(crate) fn changes_versions(&self) -> bool {
+        !(self.added.is_empty() && self.revised.is_empty() && self.buried.is_empty())
+    }
 }
 
 /// A new version of a record.

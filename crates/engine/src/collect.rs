@@ -14,11 +14,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use lodgepole_rows::{self as rows, DirectoryRow, RowError, SegmentId};
 use lodgepole_types::IndexId;
 
 use crate::engine::Engine;
 use crate::reap::{Estate, Reaped};
-use crate::rows::{self, DirectoryRow, RowError, SegmentId};
 use crate::{EngineError, ShardRef, slots};
 
 impl Engine {

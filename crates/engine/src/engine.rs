@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use lodgepole_rows::SegmentId;
 use lodgepole_storage::local::Need;
 use lodgepole_storage::{DatabasePath, Storage};
 use lodgepole_types::{Filter, IndexId, Lsn, NamespaceName, Record, RecordId};
@@ -18,7 +19,6 @@ use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
 use crate::change::{Change, RecordChange, Update};
-use crate::rows::SegmentId;
 use crate::search_pool::SearchPool;
 use crate::segments::SegmentStore;
 use crate::shard::{Commons, Shard, ShardRef};

@@ -1,10 +1,9 @@
 //! What can go wrong in a shard, one small enum per family of operations.
 
+use lodgepole_rows::RowError;
 use lodgepole_search::{ChunkError, SegmentError};
 use lodgepole_storage::StorageError;
 use lodgepole_types::{Classify, ErrorKind, IndexId, MetadataError, NamespaceName, RecordId};
-
-use crate::rows::RowError;
 
 /// A failed life-cycle operation: open, checkpoint, clone, reap.
 #[derive(Debug, thiserror::Error)]

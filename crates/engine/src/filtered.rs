@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lodgepole_rows::{self as rows, NamespaceRow, Place, RowError};
 use lodgepole_search::{FlatChunk, Scope, SparseRef, count_matches};
 use lodgepole_storage::View;
 use lodgepole_types::{Filter, Lsn, NamespaceName, Record, RecordId};
 
 use crate::record_scan::{HeadScan, place_in};
-use crate::rows::{self, NamespaceRow, Place, RowError};
 use crate::search_pool::FILTER_WORK;
 use crate::shard::Shard;
 use crate::tails::{TailKey, TailView};

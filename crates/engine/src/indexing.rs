@@ -13,7 +13,7 @@ mod job;
 mod rows;
 mod streamed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,6 +32,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
     open: Mutex<BTreeMap<(IndexId, NamespaceName), Wish>>,
+    /// Those that are being worked on, since when they had waited.
+    running: Mutex<BTreeMap<(IndexId, NamespaceName), Duration>>,
     added: Notify,
     jobs: AtomicU64,
 }
@@ -58,6 +60,28 @@ enum Step {
     Superseded,
 }
 
+/// Namespaces of one index that are not indexed as far as was wished for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) namespaces: u64,
+    /// When the first of them was wished for.
+    pub(crate) since: Duration,
+}
+
+/// A wish that is being worked on; it counts as such until this is dropped.
+#[derive(Debug)]
+struct Work {
+    wishes: Arc<Wishes>,
+    key: (IndexId, NamespaceName),
+    wish: Wish,
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.wishes.running.lock().remove(&self.key);
+    }
+}
+
 impl Wishes {
     /// Wishes for a namespace to be indexed, as soon as possible.
     pub(crate) fn add(&self, shape: ShardRef, name: NamespaceName, now: Duration) {
@@ -81,12 +105,23 @@ impl Wishes {
         });
     }
 
-    /// How many namespaces of an index wait to be indexed, and since when the first one does.
-    pub(crate) fn waiting(&self, index: IndexId) -> (u64, Option<Duration>) {
-        let open = self.open.lock();
-        let waiting = open.iter().filter(|((of, _), wish)| *of == index && !wish.quiet);
-        let since = waiting.clone().map(|(_, wish)| wish.since).min();
-        (waiting.count() as u64, since)
+    /// How many namespaces of each index wait to be indexed or are at it, and since when the first
+    /// one does. A look at a namespace that finds nothing to do counts while it lasts.
+    pub(crate) fn waiting(&self) -> HashMap<IndexId, Waiting> {
+        let mut since: BTreeMap<(IndexId, NamespaceName), Duration> = BTreeMap::new();
+        // Both locked at once: what is taken is in one of them.
+        let (open, running) = (self.open.lock(), self.running.lock());
+        let wished = open.iter().filter(|(_, wish)| !wish.quiet);
+        since.extend(wished.map(|(key, wish)| (key.clone(), wish.since)));
+        since.extend(running.iter().map(|(key, first)| (key.clone(), *first)));
+        drop((open, running));
+        let mut waiting: HashMap<IndexId, Waiting> = HashMap::new();
+        for ((index, _), first) in since {
+            let of_index = waiting.entry(index).or_insert(Waiting { namespaces: 0, since: first });
+            of_index.namespaces += 1;
+            of_index.since = of_index.since.min(first);
+        }
+        waiting
     }
 
     /// A number for a piece of work that no other has.
@@ -95,7 +130,7 @@ impl Wishes {
     }
 
     /// Takes a wish that is due; otherwise how long until one is.
-    fn take(&self, now: Duration) -> Result<(NamespaceName, Wish), Option<Duration>> {
+    fn take(self: &Arc<Self>, now: Duration) -> Result<Work, Option<Duration>> {
         let mut open = self.open.lock();
         let first = open.iter().min_by_key(|(_, wish)| wish.due);
         let Some((key, wish)) = first.map(|(key, wish)| (key.clone(), *wish)) else {
@@ -105,7 +140,8 @@ impl Wishes {
             return Err(Some(wish.due.saturating_sub(now)));
         }
         open.remove(&key);
-        Ok((key.1, wish))
+        self.running.lock().insert(key.clone(), wish.since.min(now));
+        Ok(Work { wishes: Arc::clone(self), key, wish })
     }
 }
 
@@ -115,7 +151,7 @@ impl Engine {
         let (clock, wishes) = (&self.commons.clock, &self.commons.wishes);
         while !self.is_shutting_down() {
             match wishes.take(clock.elapsed()) {
-                Ok((name, wish)) => drop(self.index_one(name, wish).await),
+                Ok(work) => drop(self.index_one(work).await),
                 Err(wait) => {
                     let wait = wait.unwrap_or(RETRY_PAUSE).min(RETRY_PAUSE);
                     tokio::select! {
@@ -133,16 +169,17 @@ impl Engine {
     /// For tests and for operators who want to wait: returns when nothing is left to do, or when
     /// something failed, which is then tried again later.
     pub async fn index_now(&self) {
-        while let Ok((name, wish)) = self.commons.wishes.take(Duration::MAX) {
-            if !self.index_one(name, wish).await {
+        while let Ok(work) = self.commons.wishes.take(Duration::MAX) {
+            if !self.index_one(work).await {
                 return;
             }
         }
     }
 
     /// `false` when it failed and is put off.
-    async fn index_one(&self, name: NamespaceName, wish: Wish) -> bool {
-        let Wish { shape, quiet, .. } = wish;
+    async fn index_one(&self, work: Work) -> bool {
+        let Wish { shape, quiet, .. } = work.wish;
+        let name = work.key.1.clone();
         let (clock, wishes) = (&self.commons.clock, &self.commons.wishes);
         let options = &self.commons.options;
         let outcome = match self.shard(shape).await {
@@ -177,3 +214,6 @@ impl Engine {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod aliases;
+mod background;
 mod change;
 mod collect;
 mod engine;
@@ -24,7 +25,6 @@ mod query;
 mod reads;
 mod reap;
 mod record_scan;
-mod rows;
 mod search_pool;
 mod search_state;
 mod segment_load;
@@ -38,6 +38,8 @@ mod tails;
 mod upkeep;
 mod writer;
 
+pub use lodgepole_rows::RowError;
+
 pub use aliases::{Alias, Resolved};
 pub use change::Update;
 pub use engine::{Checkpoint, Deletion, Engine, EngineStartError};
@@ -49,7 +51,6 @@ pub use options::{EngineOptions, IndexFrom};
 pub use query::{Answer, Effort, Near, Query};
 pub use reads::{Fetched, ListPage, Listed, NamespaceStats, Stats};
 pub use reap::{Estate, Reaped};
-pub use rows::RowError;
 pub use search_state::{SearchState, WarmUp};
 pub use shard::ShardRef;
 pub use staging::{Duplicate, StageBatch, StageState, Staged, StagedNamespace};

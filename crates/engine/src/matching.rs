@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use lodgepole_rows::{self as rows, Place, RecordHead, RecordRow, RowError};
 use lodgepole_storage::local::Need;
 use lodgepole_storage::{Database, View, Visibility, prefix_range};
 use lodgepole_types::{
@@ -29,7 +30,6 @@ use parking_lot::Mutex;
 
 use crate::change::{Change, Outcome, RecordChange};
 use crate::planner::{KnownNamespace, Plan, Planner, length};
-use crate::rows::{self, Place, RecordHead, RecordRow, RowError};
 use crate::shard::Shard;
 use crate::{Engine, EngineError, ShardRef, WriteError};
 

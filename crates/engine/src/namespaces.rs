@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use lodgepole_rows::{self as rows, NamespaceRow, Place};
 use lodgepole_storage::{Database, Visibility};
 use lodgepole_types::{Lsn, NamespaceName, Timestamp};
 use serde_json::Value;
 
 use crate::change::{Change, NamespaceChange, Outcome};
 use crate::planner::{Plan, Planner};
-use crate::rows::{self, NamespaceRow, Place};
 use crate::shard::Shard;
 use crate::{AliasError, Engine, EngineError, ReadError, ShardRef, WriteError, reads, slots};
 

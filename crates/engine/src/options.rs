@@ -39,6 +39,10 @@ pub struct EngineOptions {
     pub matching_bytes_max: u64,
     /// How much of a namespace must be in no segment before one is built.
     pub index_from: IndexFrom,
+    /// Versions of records in the change queue of one namespace, or the number of its records where
+    /// that is more. Above it the queue is given up with the segments, and the namespace is indexed
+    /// anew from its records.
+    pub queue_versions_max: u64,
     /// Rows up to which segments are merged into one.
     pub segment_rows_max: u64,
     /// Records of one segment when a namespace is indexed that is too large for memory, in bytes.
@@ -82,6 +86,7 @@ impl Default for EngineOptions {
             matching_tries_max: 5,
             matching_bytes_max: 256 << 20,
             index_from: IndexFrom { rows: 4_096, bytes: 32 << 20 },
+            queue_versions_max: 2_000_000,
             segment_rows_max: 4_000_000,
             index_batch_bytes: 512 << 20,
             merge_pause: Duration::from_secs(3),

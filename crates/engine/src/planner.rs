@@ -12,6 +12,7 @@ mod segments;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use lodgepole_rows::{self as rows, CountRow, MetaRow, NamespaceId, NamespaceRow, Place};
 use lodgepole_storage::{Batch, Database, Visibility};
 use lodgepole_types::{IndexId, NamespaceName, RecordId, Timestamp};
 use uuid::Uuid;
@@ -19,7 +20,6 @@ use uuid::Uuid;
 use crate::aliases::{self, AliasMap};
 use crate::change::{Change, Effect, NamespaceChange, Outcome, RecordChange};
 use crate::options::IndexFrom;
-use crate::rows::{self, CountRow, MetaRow, NamespaceId, NamespaceRow, Place};
 use crate::staging::{self, Job};
 use crate::{AliasError, EngineError, WriteError};
 
@@ -35,13 +35,20 @@ pub(crate) struct Planner {
     pub(crate) index: IndexId,
     pub(crate) meta: MetaRow,
     pub(crate) aliases: Arc<AliasMap>,
-    pub(crate) aliases_max: usize,
     /// What jobs of this index stage.
     pub(crate) jobs: BTreeMap<Uuid, Job>,
     /// The segments of this shard, and whose changes are queued.
     directories: Directories,
-    index_from: IndexFrom,
+    pub(crate) limits: PlannerLimits,
     namespaces: HashMap<NamespaceName, KnownNamespace>,
+}
+
+/// What an operator has set about planning.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlannerLimits {
+    pub(crate) aliases_max: usize,
+    pub(crate) index_from: IndexFrom,
+    pub(crate) queue_versions_max: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -76,8 +83,7 @@ impl Planner {
     pub(crate) async fn open(
         database: &Database,
         index: IndexId,
-        aliases_max: usize,
-        index_from: IndexFrom,
+        limits: PlannerLimits,
     ) -> Result<Self, EngineError> {
         let meta = match database.get(&rows::meta_key(), Visibility::Memory).await? {
             Some(bytes) => MetaRow::decode(&bytes)?,
@@ -87,7 +93,7 @@ impl Planner {
         let jobs = staging::load(database, index).await?;
         let directories = segments::load(database).await?;
         let namespaces = HashMap::new();
-        Ok(Self { index, meta, aliases, aliases_max, jobs, directories, index_from, namespaces })
+        Ok(Self { index, meta, aliases, jobs, directories, limits, namespaces })
     }
 
     /// Totals over all namespaces, up to the last planned request.
@@ -120,7 +126,10 @@ impl Planner {
             Change::Alias(name, change) => self.plan_alias(database, name, change, now).await?,
             Change::Staging(job, change) => self.plan_staging(database, job, change, now).await?,
         };
-        self.queue(&mut plan);
+        self.count_queue(database, &plan).await?;
+        let known = written.as_ref().and_then(|name| self.namespaces.get(name));
+        let record_count = known.map_or(0, |known| known.count.record_count);
+        self.queue(&mut plan, record_count);
         // With this write counted: there may be no later one.
         plan.unindexed.extend(written.filter(|name| self.wants_index(name)));
         plan.batch.put(rows::meta_key(), self.meta.encode());

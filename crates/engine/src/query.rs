@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use lodgepole_kernels::Kernels;
+use lodgepole_rows::RowError;
 use lodgepole_search::{
     Candidate, FlatChunk, PreparedQuery, Scope, SearchOptions, SparseRef, TopK, search_segments,
 };
@@ -18,7 +19,6 @@ use lodgepole_types::{
 use rayon::prelude::*;
 
 use crate::record_scan::{RecordScan, place_in};
-use crate::rows::RowError;
 use crate::search_pool::{FILTER_WORK, Spread};
 use crate::segments::HeldSegment;
 use crate::shard::Shard;

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bytes::Bytes;
+use lodgepole_rows::{self as rows, CountRow, NamespaceRow, Place, RecordRow, VectorRow};
 use lodgepole_storage::{View, Visibility, prefix_range};
 use lodgepole_types::{Lsn, NamespaceName, Record, RecordId};
 
-use crate::rows::{self, CountRow, NamespaceRow, Place, RecordRow, VectorRow};
 use crate::shard::Shard;
 use crate::{EngineError, ReadError, slots};
 

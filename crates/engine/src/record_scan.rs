@@ -8,11 +8,13 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
+use lodgepole_rows::{
+    self as rows, DocId, NamespaceRow, Place, RecordHead, RecordRow, RowError, VectorRow,
+};
 use lodgepole_storage::{Scan, View, prefix_range};
 use lodgepole_types::{Filter, NamespaceName, Record, RecordId, SparseVector, StoredMetadata};
 
 use crate::EngineError;
-use crate::rows::{self, DocId, NamespaceRow, Place, RecordHead, RecordRow, RowError, VectorRow};
 
 /// One version of a record, with its metadata as stored.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! What operators want to know about search, and to do about it before the first query.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use lodgepole_rows::{self as rows, NamespaceRow, Place};
 use lodgepole_types::{IndexId, NamespaceName};
 
 use crate::engine::Engine;
-use crate::rows::{self, NamespaceRow, Place};
 use crate::tails::TailView;
 use crate::{ReadError, ShardRef, slots};
 
@@ -30,7 +30,7 @@ pub struct SearchState {
     pub segment_bytes: u64,
     /// Of these, what every query looks at.
     pub resident_bytes: u64,
-    /// Namespaces that wait for the indexer.
+    /// Namespaces that wait for the indexer, or are at it.
     pub waiting: u64,
     /// How long the first of them has waited.
     pub queue_age: Option<Duration>,
@@ -66,14 +66,24 @@ impl Engine {
     /// How the search of an index stands. Opens nothing.
     #[must_use]
     pub fn search_state(&self, index: IndexId) -> SearchState {
-        let mut state = SearchState::default();
-        for view in self.commons.tails.views(index) {
-            state.add(&view);
+        self.search_states().remove(&index).unwrap_or_default()
+    }
+
+    /// How the search of every index stands of which something is in memory or waits, from one walk
+    /// over all namespaces in memory. Opens nothing.
+    #[must_use]
+    pub fn search_states(&self) -> HashMap<IndexId, SearchState> {
+        let mut states: HashMap<IndexId, SearchState> = HashMap::new();
+        for (index, view) in self.commons.tails.views() {
+            states.entry(index).or_default().add(&view);
         }
-        let (waiting, since) = self.commons.wishes.waiting(index);
-        state.waiting = waiting;
-        state.queue_age = since.map(|since| self.commons.clock.elapsed().saturating_sub(since));
-        state
+        let now = self.commons.clock.elapsed();
+        for (index, waiting) in self.commons.wishes.waiting() {
+            let state = states.entry(index).or_default();
+            state.waiting = waiting.namespaces;
+            state.queue_age = Some(now.saturating_sub(waiting.since));
+        }
+        states
     }
 
     /// Makes one namespace or all of an index ready, so that the next query waits for nothing.

@@ -7,16 +7,16 @@
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
+use lodgepole_rows::{
+    self as rows, DirectoryRow, DocId, MetaRow, Place, QueueRow, RecordRow, RowError, SegmentEntry,
+    VectorRow,
+};
 use lodgepole_search::{RowSet, SegmentError};
 use lodgepole_storage::{View, prefix_range};
 use lodgepole_types::RecordId;
 
 use crate::EngineError;
 use crate::record_scan::ScannedRecord;
-use crate::rows::{
-    self, DirectoryRow, DocId, MetaRow, Place, QueueRow, RecordRow, RowError, SegmentEntry,
-    VectorRow,
-};
 use crate::segments::{HeldSegment, SegmentStore};
 
 /// Records read at once.

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use lodgepole_kernels::Kernels;
+use lodgepole_rows::{DocId, SegmentEntry, SegmentId};
 use lodgepole_search::{
     LiveSegment, RowSet, RowSource, Segment, SegmentBytes, SegmentError, SegmentShape,
     build_segment,
@@ -18,10 +19,8 @@ use lodgepole_search::{
 use lodgepole_storage::{Blob, BlobPath, Storage, StorageError};
 use lodgepole_types::IndexId;
 use parking_lot::Mutex;
-use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use crate::rows::{DocId, SegmentEntry, SegmentId};
 use crate::{EngineError, ShardRef};
 
 /// Decides how vectors are rotated before they are coded. One for all: a query is rotated once for
@@ -169,14 +168,14 @@ impl SegmentStore {
             metric: shape.metric(),
             seed: ROTATION_SEED,
         };
-        let built = spawn_blocking(move || {
+        let built = crate::background::run("build", move || {
             let mut buffered = std::io::BufWriter::with_capacity(1 << 20, &mut writer);
             build_segment(&rows, shape, Kernels::detect(), &mut buffered, &stop)?;
             buffered.flush().map_err(SegmentError::from)?;
             drop(buffered);
             Ok::<_, SegmentError>(writer)
         });
-        let writer = built.await.map_err(|_| EngineError::SearchDied)??;
+        let writer = built.await.ok_or(EngineError::SearchDied)??;
         self.storage.finish_blob(writer).await?;
         Ok((self.open(id).await?, unnamed))
     }

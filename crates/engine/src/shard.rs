@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use lodgepole_rows::{self as rows, NamespaceRow, Place};
 use lodgepole_storage::{Database, Storage, View, Visibility};
 use lodgepole_types::{Clock, DenseField, IndexId, Metric, NamespaceName};
 use parking_lot::Mutex;
@@ -19,8 +20,7 @@ use crate::aliases::PublishedAliases;
 use crate::change::{Change, Done, WriteRequest};
 use crate::indexing::Wishes;
 use crate::matching::Registered;
-use crate::planner::Planner;
-use crate::rows::{self, NamespaceRow, Place};
+use crate::planner::{Planner, PlannerLimits};
 use crate::search_pool::SearchPool;
 use crate::segments::SegmentStore;
 use crate::tails::TailCache;
@@ -87,8 +87,12 @@ impl Shard {
         commons: Commons,
     ) -> Result<Arc<Self>, EngineError> {
         let options = &commons.options;
-        let planner =
-            Planner::open(&database, shape.index, options.aliases_max, options.index_from).await?;
+        let limits = PlannerLimits {
+            aliases_max: options.aliases_max,
+            index_from: options.index_from,
+            queue_versions_max: options.queue_versions_max,
+        };
+        let planner = Planner::open(&database, shape.index, limits).await?;
         let aliases: PublishedAliases = Arc::new(ArcSwap::new(Arc::clone(&planner.aliases)));
         let watches = Semaphore::new(options.watches_max);
         let stopped = Arc::new(AtomicBool::new(false));

@@ -6,10 +6,10 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
+use lodgepole_rows::{self as rows, SLOTS};
 use lodgepole_storage::{KeyValue, View};
 
 use crate::EngineError;
-use crate::rows::{self, SLOTS};
 
 /// Calls `found` for every row whose key starts with `prefix(slot)`, slot by slot, in key order.
 pub(crate) async fn for_each(

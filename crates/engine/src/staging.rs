@@ -12,13 +12,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use lodgepole_rows::{self as rows, CountRow, JobRow, NamespaceRow, Place, StagedRow};
 use lodgepole_storage::{Batch, Database, Visibility, prefix_range};
 use lodgepole_types::{IndexId, Lsn, NamespaceName, Record, Timestamp};
 use uuid::Uuid;
 
 use crate::change::{Change, Outcome, StagingChange};
 use crate::planner::{KnownNamespace, Plan, Planner, heads};
-use crate::rows::{self, CountRow, JobRow, NamespaceRow, Place, StagedRow};
 use crate::shard::Shard;
 use crate::{Engine, EngineError, ReadError, ShardRef, StagingError, WriteError};
 

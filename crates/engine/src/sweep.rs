@@ -6,11 +6,11 @@
 
 use std::sync::{Arc, Weak};
 
+use lodgepole_rows::{self as rows, Place};
 use lodgepole_storage::Visibility;
 use tokio::sync::Notify;
 
 use crate::EngineError;
-use crate::rows::{self, Place};
 use crate::shard::Shard;
 use crate::slots;
 

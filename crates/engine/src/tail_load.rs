@@ -7,11 +7,11 @@
 
 use std::sync::Arc;
 
+use lodgepole_rows::Place;
 use lodgepole_types::NamespaceName;
 
 use crate::change::{Change, SegmentsChange};
 use crate::record_scan::{RecordScan, place_in};
-use crate::rows::Place;
 use crate::segment_load::{Indexed, read_versions, segments_in, seq_in};
 use crate::shard::Shard;
 use crate::tails::{Admission, ChunkGatherer, LoadedRows, Loading, Tail, TailKey};
@@ -95,7 +95,7 @@ impl Shard {
         let view = self.database.view()?;
         let indexed: u64 =
             segments_in(&view, place).await?.iter().map(|segment| segment.rows).sum();
-        let row_bytes = count.bytes / count.record_count.max(1);
+        let row_bytes = count.row_bytes();
         let rows = count.record_count.saturating_sub(indexed);
         let times = if self.shape.dense.is_none() { SPARSE_TIMES } else { 1 };
         Ok(rows * (times * row_bytes + ROW_OVERHEAD_BYTES) + indexed / 8)

@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lodgepole_rows::Place;
 use lodgepole_types::{IndexId, Lsn};
 use parking_lot::Mutex;
 
@@ -26,7 +27,6 @@ use self::tail::Applied;
 pub(crate) use self::tail::{JobView, LoadedRows, Tail, TailView};
 use crate::EngineError;
 use crate::change::Effect;
-use crate::rows::Place;
 
 /// The namespace of one index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -137,11 +137,11 @@ impl TailCache {
         self.make_room(&mut tails, 0);
     }
 
-    /// The views of all tails of an index that are loaded.
-    pub(crate) fn views(&self, index: IndexId) -> Vec<TailView> {
+    /// The views of all tails that are loaded, with their indexes.
+    pub(crate) fn views(&self) -> Vec<(IndexId, TailView)> {
         let tails = self.tails.lock();
-        let held = tails.iter().filter(|(key, _)| key.index == index);
-        held.filter_map(|(_, tail)| tail.view_now()).collect()
+        let views = tails.iter().map(|(key, tail)| Some((key.index, tail.view_now()?)));
+        views.flatten().collect()
     }
 
     /// Drops all tails of an index.

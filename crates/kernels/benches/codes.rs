@@ -11,7 +11,8 @@ use std::hint::black_box;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use lodgepole_kernels::{
-    BLOCK_ROWS, BlockTerms, Centroids, CodeTable, Cut, Kernels, Rotation, Tier, code_block_bytes,
+    BLOCK_ROWS, BlockTerms, Centroids, CodeTable, Kernels, Pick, Rotation, Tier, block_bytes,
+    code_block_bytes,
 };
 
 const DIMENSIONS: [usize; 3] = [384, 768, 1_536];
@@ -54,22 +55,28 @@ fn values(count: usize) -> Vec<f32> {
 /// A query's table and blocks of codes with their terms.
 struct Codes {
     table: CodeTable,
+    /// Codes only.
+    codes: Vec<u8>,
+    /// With terms.
     blocks: Vec<u8>,
-    a: Vec<f32>,
-    b: Vec<f32>,
     rows: usize,
 }
 
 fn codes(case: &Case) -> Codes {
     let bytes = code_block_bytes(case.dimension);
     let rows = CODE_BYTES / bytes * BLOCK_ROWS;
-    let mut blocks = vec![0; CODE_BYTES / bytes * bytes];
+    let mut codes = vec![0; CODE_BYTES / bytes * bytes];
+    let mut blocks = Vec::new();
     let vectors = values(BLOCK_ROWS * case.dimension);
-    for block in blocks.chunks_exact_mut(bytes) {
+    for block in codes.chunks_exact_mut(bytes) {
         case.kernels.pack_signs(&vectors, case.dimension, block);
+        let start = blocks.len();
+        blocks.extend_from_slice(block);
+        blocks.resize(start + block_bytes(case.dimension), 0);
+        BlockTerms { a: [1.0; BLOCK_ROWS], b: [0.5; BLOCK_ROWS] }.put(&mut blocks[start..]);
     }
     let table = case.kernels.code_table(&vectors[..case.dimension]);
-    Codes { table, blocks, a: vec![1.0; rows], b: vec![0.5; rows], rows }
+    Codes { table, codes, blocks, rows }
 }
 
 #[divan::bench(args = cases())]
@@ -77,7 +84,7 @@ fn scan_codes(bencher: Bencher<'_, '_>, case: &Case) {
     let codes = codes(case);
     let mut sums = vec![0; codes.rows];
     bencher.counter(ItemsCount::new(codes.rows)).bench_local(|| {
-        case.kernels.scan_codes(&codes.table, black_box(&codes.blocks), &mut sums);
+        case.kernels.scan_codes(&codes.table, black_box(&codes.codes), &mut sums);
         black_box(&mut sums);
     });
 }
@@ -86,9 +93,8 @@ fn scan_codes(bencher: Bencher<'_, '_>, case: &Case) {
 fn scan_estimates(bencher: Bencher<'_, '_>, case: &Case) {
     let codes = codes(case);
     let mut estimates = vec![0.0; codes.rows];
-    let terms = BlockTerms { a: &codes.a, b: &codes.b, base: 0.0 };
     bencher.counter(ItemsCount::new(codes.rows)).bench_local(|| {
-        case.kernels.scan_estimates(&codes.table, black_box(&codes.blocks), terms, &mut estimates);
+        case.kernels.scan_estimates(&codes.table, black_box(&codes.blocks), 0.0, &mut estimates);
         black_box(&mut estimates);
     });
 }
@@ -97,11 +103,13 @@ fn scan_estimates(bencher: Bencher<'_, '_>, case: &Case) {
 #[divan::bench(args = cases())]
 fn scan_below(bencher: Bencher<'_, '_>, case: &Case) {
     let codes = codes(case);
-    let terms = BlockTerms { a: &codes.a, b: &codes.b, base: 0.0 };
-    let cut = Cut { threshold: -1e9, allowed: None };
+    let picks: Vec<_> = (0_u32..)
+        .take(codes.rows / BLOCK_ROWS)
+        .map(|block| Pick { block, base: 0.0, allowed: u32::MAX })
+        .collect();
     let mut found = Vec::new();
     bencher.counter(ItemsCount::new(codes.rows)).bench_local(|| {
-        case.kernels.scan_below(&codes.table, black_box(&codes.blocks), terms, cut, &mut found);
+        case.kernels.scan_below(&codes.table, black_box(&codes.blocks), &picks, -1e9, &mut found);
         black_box(&mut found);
     });
 }

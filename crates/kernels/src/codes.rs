@@ -11,6 +11,9 @@
 //! `i + 16`. So one byte shuffle looks up the contributions of 16 rows in a table of 16 patterns,
 //! on every processor with registers of 128 bits or more, and a scan reads memory in order.
 //!
+//! Behind its codes a block has the terms of its rows: 32 numbers a, then 32 numbers b, as f32 in
+//! little-endian order. So a block is one run of memory, and takes one place in it.
+//!
 //! # Sums
 //!
 //! The table of a query holds for each group and pattern the part of the inner product, as a number
@@ -20,6 +23,7 @@
 //! integers and estimates are computed in one fixed order, so all tiers give the same bits.
 
 use crate::Kernels;
+use crate::prefetch::prefetch;
 
 /// Rows of a block.
 pub const BLOCK_ROWS: usize = 32;
@@ -48,6 +52,17 @@ const _: () = assert!(WORD_QUADS.is_multiple_of(QUAD_STEP) && BYTE_ENTRIES == QU
 #[must_use]
 pub const fn code_block_bytes(padded: usize) -> usize {
     padded / 8 * BLOCK_ROWS
+}
+
+/// Bytes of the terms behind the codes of a block.
+pub(crate) const TERMS_BYTES: usize = BLOCK_ROWS * 2 * size_of::<f32>();
+/// Blocks that a scan of picked ones asks for ahead.
+const BLOCKS_AHEAD: usize = 4;
+
+/// Bytes of one block: codes, then terms.
+#[must_use]
+pub const fn block_bytes(padded: usize) -> usize {
+    code_block_bytes(padded) + TERMS_BYTES
 }
 
 /// The tables of four groups, on a cache line of its own: a register loads it in one piece.
@@ -89,34 +104,56 @@ impl CodeTable {
         &self.quads
     }
 
-    pub(crate) fn block_bytes(&self) -> usize {
+    /// Bytes of the codes of a block.
+    pub(crate) fn code_bytes(&self) -> usize {
         self.quads.len() * QUAD_BYTES
+    }
+
+    /// Bytes of a block with its terms.
+    pub(crate) fn block_bytes(&self) -> usize {
+        self.code_bytes() + TERMS_BYTES
     }
 }
 
-/// The numbers that turn sums into estimates: row `i` has
+/// The numbers that turn the sums of one block into estimates: row `i` has
 /// `(base + a[i]) - b[i] * (scale * acc + offset)`, in f32 and in this order.
 ///
-/// One entry of `a` and `b` for each row of the blocks. A row that is only padding has `a` infinite
-/// and `b` 0, so that its estimate is infinite.
-#[derive(Debug, Clone, Copy)]
-pub struct BlockTerms<'a> {
+/// A row that is only padding has `a` infinite and `b` 0, so that its estimate is infinite.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BlockTerms {
     /// What is added.
-    pub a: &'a [f32],
+    pub a: [f32; BLOCK_ROWS],
     /// The factor of the inner product.
-    pub b: &'a [f32],
-    /// What is added to every row.
-    pub base: f32,
+    pub b: [f32; BLOCK_ROWS],
 }
 
-/// Which rows a scan reports.
-#[derive(Debug, Clone, Copy)]
-pub struct Cut<'a> {
-    /// Rows with a smaller estimate are reported; none for NaN.
-    pub threshold: f32,
-    /// One word for each block: bit `i` allows row `i`. A block without allowed rows is not read.
-    /// Without words, all rows are allowed.
-    pub allowed: Option<&'a [u32]>,
+impl BlockTerms {
+    /// Terms of a block without rows.
+    pub const PADDING: Self = Self { a: [f32::INFINITY; BLOCK_ROWS], b: [0.0; BLOCK_ROWS] };
+
+    /// Writes them to the end of a block.
+    ///
+    /// # Panics
+    /// When the block is shorter than terms are.
+    pub fn put(&self, block: &mut [u8]) {
+        assert!(block.len() >= TERMS_BYTES, "a block with room for its terms");
+        let codes = block.len() - TERMS_BYTES;
+        let places = block[codes..].as_chunks_mut::<4>().0;
+        for (place, term) in places.iter_mut().zip(self.a.iter().chain(&self.b)) {
+            *place = term.to_le_bytes();
+        }
+    }
+}
+
+/// A block to scan.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pick {
+    /// Its number.
+    pub block: u32,
+    /// What is added to the estimates of its rows.
+    pub base: f32,
+    /// Bit `i` allows row `i`. A block without allowed rows is not read.
+    pub allowed: u32,
 }
 
 impl Kernels {
@@ -147,7 +184,7 @@ impl Kernels {
         CodeTable { quads, scale, offset }
     }
 
-    /// The sum of every row of the blocks.
+    /// The sum of every row of blocks that are codes only, without terms.
     ///
     /// # Panics
     /// When `blocks` is not whole blocks, or `out` has not 32 places for each.
@@ -157,46 +194,37 @@ impl Kernels {
         unsafe { (self.table().scan_codes)(table, blocks, out) }
     }
 
-    /// The estimate of every row of the blocks.
+    /// The estimate of every row of the blocks, which have their terms.
     ///
     /// # Panics
-    /// When `blocks` is not whole blocks, or `terms` or `out` have not 32 entries for each.
-    pub fn scan_estimates(
-        self,
-        table: &CodeTable,
-        blocks: &[u8],
-        terms: BlockTerms<'_>,
-        out: &mut [f32],
-    ) {
-        let rows = rows_of(table, blocks);
-        assert!(terms.a.len() == rows && terms.b.len() == rows, "terms for each row");
-        assert_eq!(out.len(), rows, "a place for each row");
+    /// When `blocks` is not whole blocks, or `out` has not 32 places for each.
+    pub fn scan_estimates(self, table: &CodeTable, blocks: &[u8], base: f32, out: &mut [f32]) {
+        assert!(blocks.len().is_multiple_of(table.block_bytes()), "whole blocks");
+        assert_eq!(out.len(), blocks.len() / table.block_bytes() * BLOCK_ROWS, "a place for each");
         // SAFETY: a Kernels exists only for a tier that this processor has.
-        unsafe { (self.table().scan_estimates)(table, blocks, terms, out) }
+        unsafe { (self.table().scan_estimates)(table, blocks, base, out) }
     }
 
-    /// Appends to `out` the number (from the first block on) and the estimate of every allowed row
-    /// below the threshold, in order of rows. The estimates are those of
-    /// [`scan_estimates`](Self::scan_estimates).
+    /// Appends to `out` the slot (32 times the block, plus the row) and the estimate of every
+    /// allowed row below the threshold, in order of picks; none for NaN. The estimates are those
+    /// of [`scan_estimates`](Self::scan_estimates).
     ///
     /// # Panics
-    /// When `blocks` is not whole blocks, when `terms` has not 32 entries or `cut` not one word for
-    /// each, or when there are more than 2^32 rows.
+    /// When `blocks` is not whole blocks, when a picked one is not among them, or when there are
+    /// more than 2^32 slots.
     pub fn scan_below(
         self,
         table: &CodeTable,
         blocks: &[u8],
-        terms: BlockTerms<'_>,
-        cut: Cut<'_>,
+        picks: &[Pick],
+        threshold: f32,
         out: &mut Vec<(u32, f32)>,
     ) {
-        let rows = rows_of(table, blocks);
-        assert!(terms.a.len() == rows && terms.b.len() == rows, "terms for each row");
-        let words = rows / BLOCK_ROWS;
-        assert!(cut.allowed.is_none_or(|allowed| allowed.len() == words), "a word for each block");
-        assert!(u32::try_from(rows).is_ok(), "row numbers of 32 bits");
+        assert!(blocks.len().is_multiple_of(table.block_bytes()), "whole blocks");
+        let slots = blocks.len() / table.block_bytes() * BLOCK_ROWS;
+        assert!(u32::try_from(slots).is_ok(), "slots of 32 bits");
         // SAFETY: a Kernels exists only for a tier that this processor has.
-        unsafe { (self.table().scan_below)(table, blocks, terms, cut, out) }
+        unsafe { (self.table().scan_below)(table, blocks, picks, threshold, out) }
     }
 
     pub(crate) fn rotate(self, rotation: &crate::Rotation, values: &mut [f32]) {
@@ -224,13 +252,13 @@ fn assert_padded(padded: usize) {
 
 /// The number of rows in the blocks, which must be whole.
 fn rows_of(table: &CodeTable, blocks: &[u8]) -> usize {
-    assert!(blocks.len().is_multiple_of(table.block_bytes()), "whole blocks of codes");
-    blocks.len() / table.block_bytes() * BLOCK_ROWS
+    assert!(blocks.len().is_multiple_of(table.code_bytes()), "whole blocks of codes");
+    blocks.len() / table.code_bytes() * BLOCK_ROWS
 }
 
 /// Defines the three scans from these in scope: a type `Sums` of the 32 sums of a block and a type
 /// `Estimates`; `block_sums(quads, block) -> Sums`, `sums_array(Sums) -> [u32; 32]`,
-/// `estimate(Sums, &Affine, &[f32; 32], &[f32; 32]) -> Estimates`,
+/// `estimate(Sums, &Affine, &[u8; TERMS_BYTES]) -> Estimates`,
 /// `estimates_array(Estimates) -> [f32; 32]`, `below(Estimates, f32) -> u32`.
 macro_rules! scan_functions {
     ($(#[$attribute:meta])*) => {
@@ -241,7 +269,7 @@ macro_rules! scan_functions {
             out: &mut [u32],
         ) {
             let (outs, _) = out.as_chunks_mut::<{ crate::codes::BLOCK_ROWS }>();
-            for (block, out) in blocks.chunks_exact(table.block_bytes()).zip(outs) {
+            for (block, out) in blocks.chunks_exact(table.code_bytes()).zip(outs) {
                 *out = sums_array(block_sums(table.quads(), block));
             }
         }
@@ -250,15 +278,15 @@ macro_rules! scan_functions {
         pub(crate) fn scan_estimates(
             table: &crate::codes::CodeTable,
             blocks: &[u8],
-            terms: crate::codes::BlockTerms<'_>,
+            base: f32,
             out: &mut [f32],
         ) {
-            let affine = crate::codes::Affine::new(table, terms.base);
+            let affine = crate::codes::Affine::new(table, base);
             let (outs, _) = out.as_chunks_mut::<{ crate::codes::BLOCK_ROWS }>();
-            let blocks = blocks.chunks_exact(table.block_bytes());
-            for ((block, (a, b)), out) in blocks.zip(terms.blocks()).zip(outs) {
-                let sums = block_sums(table.quads(), block);
-                *out = estimates_array(estimate(sums, &affine, a, b));
+            for (block, out) in blocks.chunks_exact(table.block_bytes()).zip(outs) {
+                let (codes, terms) = block.split_at(table.code_bytes());
+                let sums = block_sums(table.quads(), codes);
+                *out = estimates_array(estimate(sums, &affine, crate::codes::terms_of(terms)));
             }
         }
 
@@ -266,28 +294,75 @@ macro_rules! scan_functions {
         pub(crate) fn scan_below(
             table: &crate::codes::CodeTable,
             blocks: &[u8],
-            terms: crate::codes::BlockTerms<'_>,
-            cut: crate::codes::Cut<'_>,
+            picks: &[crate::codes::Pick],
+            threshold: f32,
             out: &mut Vec<(u32, f32)>,
         ) {
-            let affine = crate::codes::Affine::new(table, terms.base);
-            let blocks = blocks.chunks_exact(table.block_bytes());
-            let mut first_row = 0_u32;
-            for (index, (block, (a, b))) in blocks.zip(terms.blocks()).enumerate() {
-                let allowed = cut.allowed.map_or(u32::MAX, |words| words[index]);
-                if allowed != 0 {
-                    let estimates = estimate(block_sums(table.quads(), block), &affine, a, b);
-                    let found = below(estimates, cut.threshold) & allowed;
-                    if found != 0 {
-                        let estimates = estimates_array(estimates);
-                        crate::codes::report(found, first_row, &estimates, out);
-                    }
+            let mut ahead = crate::codes::Ahead::new(table, blocks, picks);
+            for pick in picks {
+                ahead.step();
+                if pick.allowed == 0 {
+                    continue;
                 }
-                // The last block may end at 2^32.
-                first_row = first_row.wrapping_add(32);
+                let (codes, terms) = pick.of(table, blocks).split_at(table.code_bytes());
+                let affine = crate::codes::Affine::new(table, pick.base);
+                let sums = block_sums(table.quads(), codes);
+                let estimates = estimate(sums, &affine, crate::codes::terms_of(terms));
+                let found = below(estimates, threshold) & pick.allowed;
+                if found != 0 {
+                    let estimates = estimates_array(estimates);
+                    crate::codes::report(found, pick.block, &estimates, out);
+                }
             }
         }
     };
+}
+
+/// The terms behind the codes of a block.
+#[inline(always)]
+pub(crate) fn terms_of(terms: &[u8]) -> &[u8; TERMS_BYTES] {
+    match terms.first_chunk() {
+        Some(terms) => terms,
+        None => &[0; TERMS_BYTES],
+    }
+}
+
+/// Asks for picked blocks before they are scanned. Blocks in a row come without asking.
+pub(crate) struct Ahead<'a> {
+    table: &'a CodeTable,
+    blocks: &'a [u8],
+    picks: &'a [Pick],
+    next: usize,
+}
+
+impl<'a> Ahead<'a> {
+    #[inline]
+    pub(crate) fn new(table: &'a CodeTable, blocks: &'a [u8], picks: &'a [Pick]) -> Self {
+        let mut ahead = Self { table, blocks, picks, next: 0 };
+        for _ in 0..BLOCKS_AHEAD {
+            ahead.step();
+        }
+        ahead
+    }
+
+    #[inline(always)]
+    pub(crate) fn step(&mut self) {
+        if let Some(pick) = self.picks.get(self.next) {
+            let before = self.next.checked_sub(1).map(|before| self.picks[before].block);
+            if pick.allowed != 0 && before.is_none_or(|before| before + 1 != pick.block) {
+                prefetch(pick.of(self.table, self.blocks));
+            }
+            self.next += 1;
+        }
+    }
+}
+
+impl Pick {
+    #[inline(always)]
+    pub(crate) fn of<'a>(&self, table: &CodeTable, blocks: &'a [u8]) -> &'a [u8] {
+        let start = self.block as usize * table.block_bytes();
+        &blocks[start..start + table.block_bytes()]
+    }
 }
 
 /// What turns a sum into an estimate, besides the terms of the row.
@@ -305,26 +380,17 @@ impl Affine {
     }
 }
 
-impl<'a> BlockTerms<'a> {
-    #[inline]
-    pub(crate) fn blocks(
-        self,
-    ) -> impl Iterator<Item = (&'a [f32; BLOCK_ROWS], &'a [f32; BLOCK_ROWS])> {
-        self.a.as_chunks().0.iter().zip(self.b.as_chunks().0)
-    }
-}
-
 /// Appends the rows whose bit is set.
 #[inline]
 pub(crate) fn report(
     mut found: u32,
-    first_row: u32,
+    block: u32,
     estimates: &[f32; BLOCK_ROWS],
     out: &mut Vec<(u32, f32)>,
 ) {
     while found != 0 {
         let row = found.trailing_zeros();
-        out.push((first_row + row, estimates[row as usize]));
+        out.push((block * 32 + row, estimates[row as usize]));
         found &= found - 1;
     }
 }

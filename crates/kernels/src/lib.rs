@@ -67,7 +67,9 @@ mod scalar;
 mod tier;
 
 pub use assign::Centroids;
-pub use codes::{BLOCK_ROWS, BlockTerms, CodeTable, Cut, DIMENSION_STEP, code_block_bytes};
+pub use codes::{
+    BLOCK_ROWS, BlockTerms, CodeTable, DIMENSION_STEP, Pick, block_bytes, code_block_bytes,
+};
 pub use dispatch::{Kernels, TIER_VARIABLE};
 pub use prefetch::prefetch;
 pub use rotation::Rotation;

@@ -9,7 +9,7 @@
 
 use crate::Tier;
 use crate::assign::Centroids;
-use crate::codes::{BlockTerms, CodeTable, Cut, Quad};
+use crate::codes::{CodeTable, Pick, Quad};
 use crate::rotation::Rotation;
 
 /// Sums the products of the two values at each dimension.
@@ -21,9 +21,8 @@ pub(crate) const SQUARED_L2: u8 = 1;
 pub(crate) type One = unsafe fn(&[f32], &[f32]) -> f32;
 /// `(query, rows, out)`: `rows` is `out.len()` × `query.len()`, row-major; the query is not empty.
 pub(crate) type Rows = unsafe fn(&[f32], &[f32], &mut [f32]);
-/// `(table, blocks, terms, cut, out)`.
-pub(crate) type ScanBelow =
-    unsafe fn(&CodeTable, &[u8], BlockTerms<'_>, Cut<'_>, &mut Vec<(u32, f32)>);
+/// `(table, blocks, picks, threshold, out)`.
+pub(crate) type ScanBelow = unsafe fn(&CodeTable, &[u8], &[Pick], f32, &mut Vec<(u32, f32)>);
 /// `(query, rows, at, out)`: the rows of the given numbers.
 pub(crate) type RowsAt = unsafe fn(&[i8], &[i8], &[u32], &mut [i32]);
 
@@ -40,7 +39,7 @@ pub(crate) struct Table {
     /// Fills the table of a rotated query; answers scale and offset.
     pub(crate) fill_table: unsafe fn(&[f32], &mut [Quad]) -> (f32, f32),
     pub(crate) scan_codes: unsafe fn(&CodeTable, &[u8], &mut [u32]),
-    pub(crate) scan_estimates: unsafe fn(&CodeTable, &[u8], BlockTerms<'_>, &mut [f32]),
+    pub(crate) scan_estimates: unsafe fn(&CodeTable, &[u8], f32, &mut [f32]),
     pub(crate) scan_below: ScanBelow,
     pub(crate) quantise_i8: unsafe fn(&[f32], &mut [i8]) -> f32,
     pub(crate) dot_i8: unsafe fn(&[i8], &[i8]) -> i32,

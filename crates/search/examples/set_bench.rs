@@ -2,9 +2,10 @@
 //! asks for it: one JSON line on standard input for each measurement, one on standard output.
 //!
 //! `set_bench <folder>` builds the segment from `base.f32`, with the attributes as metadata, and
-//! says what that took. A request names the recall to aim at, a filter, threads and a time; without
-//! a time every query is asked once and the ids are answered, so that recall is judged by the same
-//! program for every system.
+//! says what that took. A request names the recall to aim at (null: what queries get that ask for
+//! nothing special), a filter, threads and a time; without a time every query is asked once and the
+//! ids are answered, so that recall is judged by the same program for every system. `queries_file`
+//! names another file of the set with queries.
 
 #![allow(clippy::print_stdout, reason = "a program that prints")]
 #![allow(clippy::disallowed_methods, reason = "a program that measures real time")]
@@ -42,8 +43,14 @@ fn main() -> Outcome<()> {
     let dead = RowSet::new(segment.rows());
     let bench = Bench { segment: &segment, dead: &dead, queries: &queries, dimension, kernels };
     for line in std::io::stdin().lock().lines() {
-        let request = Request::read(&serde_json::from_str(&line?)?)?;
-        println!("{}", bench.answer(&request)?);
+        let line: Value = serde_json::from_str(&line?)?;
+        let request = Request::read(&line)?;
+        if let Some(name) = line["queries_file"].as_str() {
+            let queries = floats(&folder.join(name))?;
+            println!("{}", Bench { queries: &queries, ..bench }.answer(&request)?);
+        } else {
+            println!("{}", bench.answer(&request)?);
+        }
     }
     Ok(())
 }
@@ -140,7 +147,7 @@ impl RowSource for Rows {
 
 /// One measurement.
 struct Request {
-    recall: f32,
+    recall: RecallTarget,
     scan_factor: f32,
     max_candidates: Option<usize>,
     filter: Option<Filter>,
@@ -161,7 +168,9 @@ impl Request {
         }
         let seconds = number("seconds")?;
         Ok(Self {
-            recall: number("recall")? as f32,
+            recall: line["recall"].as_f64().map_or(SearchOptions::nearest(TOP_K).recall, |share| {
+                RecallTarget::new(share as f32)
+            }),
             scan_factor: number("scan_factor")? as f32,
             max_candidates: line["max_candidates"].as_u64().map(usize::try_from).transpose()?,
             filter,
@@ -257,7 +266,7 @@ impl Bench<'_> {
             filter: request.filter.as_ref(),
             scan_factor: request.scan_factor,
             max_candidates: request.max_candidates,
-            recall: RecallTarget::new(request.recall),
+            recall: request.recall,
             ..SearchOptions::nearest(TOP_K)
         };
         let live = [LiveSegment { segment: self.segment, dead: self.dead }];

@@ -24,8 +24,8 @@ use self::layout::{
 };
 use self::plan::Plan;
 use crate::rowset::Mask;
-use crate::segment::error::SegmentError;
-use crate::segment::format::{Container, Section};
+use lodgepole_container::SegmentError;
+use lodgepole_container::{Container, Section};
 
 /// The filter columns of a segment, read in place. Cheap to make: one for each query.
 #[derive(Debug, Clone, Copy)]

@@ -18,8 +18,8 @@ use std::ops::Range;
 pub(crate) use self::build::PostingsBuilder;
 use crate::query::{SparseQuery, narrow};
 use crate::rowset::{Mask, RowSet};
-use crate::segment::error::SegmentError;
-use crate::segment::format::{Container, Section};
+use lodgepole_container::SegmentError;
+use lodgepole_container::{Container, Section};
 
 /// Rows whose sums are kept at a time: 32 KiB of them.
 const WINDOW_ROWS: u32 = 4_096;

@@ -10,8 +10,6 @@
 
 mod build;
 mod calibration;
-pub(crate) mod error;
-pub(crate) mod format;
 mod meta;
 mod random;
 mod read;
@@ -22,9 +20,9 @@ use std::ops::AddAssign;
 
 use lodgepole_types::{Filter, Metric, StoredMetadata};
 
+pub use lodgepole_container::{AlignedBytes, Section, SegmentBytes, SegmentError};
+
 pub use self::build::build_segment;
-pub use self::error::SegmentError;
-pub use self::format::{AlignedBytes, Section, SegmentBytes};
 pub use self::read::Segment;
 pub use self::search::{count_matches, search_segments};
 use crate::flat::SparseRef;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use lodgepole_api::wire::search::{SearchStateResponse, WarmUpRequest, WarmUpResponse};
 use lodgepole_api::{ApiError, parse};
+use lodgepole_engine::SearchState;
 use lodgepole_types::Index;
 use tokio::task::spawn_blocking;
 
@@ -37,19 +38,7 @@ impl Service {
     /// How the search of an index stands, as far as it is in memory.
     #[must_use]
     pub fn search_state(&self, _ctx: &RequestContext, index: &Index) -> SearchStateResponse {
-        let state = self.shared.engine.search_state(index.id);
-        SearchStateResponse {
-            namespaces: state.namespaces,
-            tail_rows: state.tail_rows,
-            tail_bytes: state.tail_bytes,
-            segments: state.segments,
-            segment_rows: state.segment_rows,
-            dead_rows: state.dead_rows,
-            segment_bytes: state.segment_bytes,
-            resident_bytes: state.resident_bytes,
-            waiting_namespaces: state.waiting,
-            queue_age_seconds: state.queue_age.map(|age| age.as_secs_f64()),
-        }
+        response(&self.shared.engine.search_state(index.id))
     }
 
     /// How the search of every index stands, by name.
@@ -61,13 +50,30 @@ impl Service {
     /// `Internal` when that thread dies.
     pub async fn search_states(
         &self,
-        ctx: &RequestContext,
+        _ctx: &RequestContext,
     ) -> Result<Vec<(Arc<Index>, SearchStateResponse)>, ApiError> {
-        let (service, ctx) = (self.clone(), ctx.clone());
+        let service = self.clone();
         let counted = spawn_blocking(move || {
+            let states = service.shared.engine.search_states();
             let indexes = service.shared.catalog.indexes().into_iter();
-            indexes.map(|index| (Arc::clone(&index), service.search_state(&ctx, &index))).collect()
+            let state = |index: &Index| states.get(&index.id).copied().unwrap_or_default();
+            indexes.map(|index| (Arc::clone(&index), response(&state(&index)))).collect()
         });
         counted.await.map_err(ApiError::internal)
+    }
+}
+
+fn response(state: &SearchState) -> SearchStateResponse {
+    SearchStateResponse {
+        namespaces: state.namespaces,
+        tail_rows: state.tail_rows,
+        tail_bytes: state.tail_bytes,
+        segments: state.segments,
+        segment_rows: state.segment_rows,
+        dead_rows: state.dead_rows,
+        segment_bytes: state.segment_bytes,
+        resident_bytes: state.resident_bytes,
+        waiting_namespaces: state.waiting,
+        queue_age_seconds: state.queue_age.map(|age| age.as_secs_f64()),
     }
 }

@@ -12,9 +12,9 @@ use slatedb::config::{
     CompactionWorkerOptions, CompactorOptions, GarbageCollectorDirectoryOptions,
     GarbageCollectorOptions, GarbageCollectorScheduleOptions, Settings,
 };
-use slatedb::db_cache::DbCache;
 use slatedb::db_cache::moka::{MokaCache, MokaCacheOptions};
-use slatedb::{CompactorBuilder, Db, SstBlockSize};
+use slatedb::db_cache::{CacheTarget, DbCache};
+use slatedb::{BlockCachePolicy, CompactorBuilder, Db, SstBlockSize};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -123,6 +123,12 @@ impl Storage {
         &self.shared.store
     }
 
+    /// The block cache.
+    #[cfg(test)]
+    pub(crate) fn shared_cache(&self) -> &Arc<dyn DbCache> {
+        &self.shared.cache
+    }
+
     /// The folder below, when the store is one of ours.
     pub(crate) fn local(&self) -> Option<&LocalStore> {
         self.shared.local.as_ref()
@@ -183,6 +189,7 @@ impl Storage {
             .with_seed(self.shared.rng.next_u64())
             .with_db_cache(Arc::clone(&self.shared.cache), xxh3_64(path.as_str().as_bytes()))
             .with_sst_block_size(BLOCK_SIZE)
+            .with_block_cache_policy(cache_policy())
             .with_compactor_builder(compactor)
             .build()
             .await?;
@@ -375,6 +382,13 @@ impl Storage {
             ..GarbageCollectorOptions::default()
         }
     }
+}
+
+/// What a flush puts into the block cache: what finds blocks, and no blocks. SlateDB's default puts in
+/// all that is flushed, so that a load fills the cache with vectors that nobody asked for and drives
+/// out what was read.
+fn cache_policy() -> BlockCachePolicy {
+    BlockCachePolicy::default().with_flush_targets(&[CacheTarget::Index, CacheTarget::Filters])
 }
 
 fn store_path(path: &DatabasePath) -> StorePath {

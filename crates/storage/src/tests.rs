@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lodgepole_types::{Clock, SeededRng};
+use lodgepole_types::{Clock, Rng as _, SeededRng};
 use object_store::memory::InMemory;
 use proptest::prelude::*;
 
@@ -224,4 +224,29 @@ async fn a_fresh_clone_under_load_is_relieved_all_the_same() {
     let clone = storage.open_existing(&target).await.unwrap();
     write_files(&clone, 20).await;
     assert!(compacted(&storage, &target, 20).await, "files pile up until writes stop");
+}
+
+#[tokio::test]
+async fn a_flush_does_not_fill_the_block_cache_but_reading_does() {
+    const VALUES: u64 = 256;
+    let (storage, _) = storage();
+    let database = storage.open(&DatabasePath::new("a")).await.unwrap();
+    let rng = SeededRng::new(2);
+    let mut batch = Batch::new();
+    for number in 0..VALUES {
+        let mut value = vec![0; 16 << 10];
+        rng.fill(&mut value);
+        batch.put(format!("{number:04}").into_bytes(), value);
+    }
+    database.write(batch).await.unwrap().durable().await.unwrap();
+    database.flush().await.unwrap();
+    let cached = || storage.shared_cache().entry_count();
+    assert!(cached() < VALUES / 8, "{} entries after a flush", cached());
+    for _ in 0..2 {
+        for number in 0..VALUES {
+            let key = format!("{number:04}").into_bytes();
+            assert!(database.get(&key, Visibility::Durable).await.unwrap().is_some());
+        }
+    }
+    assert!(cached() > VALUES / 2, "{} entries after reading all", cached());
 }

@@ -10,12 +10,17 @@ use serde_json::Value;
 use crate::finding::Finding;
 
 /// Each crate with the crates that it may use directly.
-const DIRECTIONS: [(&str, &[&str]); 14] = [
+const DIRECTIONS: [(&str, &[&str]); 16] = [
     ("lodgepole-types", &[]),
     ("lodgepole-kernels", &["lodgepole-types"]),
-    ("lodgepole-search", &["lodgepole-kernels", "lodgepole-types"]),
+    ("lodgepole-container", &["lodgepole-types"]),
+    ("lodgepole-search", &["lodgepole-container", "lodgepole-kernels", "lodgepole-types"]),
     ("lodgepole-storage", &["lodgepole-types"]),
-    ("lodgepole-engine", &["lodgepole-search", "lodgepole-storage", "lodgepole-types"]),
+    ("lodgepole-rows", &["lodgepole-types"]),
+    (
+        "lodgepole-engine",
+        &["lodgepole-rows", "lodgepole-search", "lodgepole-storage", "lodgepole-types"],
+    ),
     ("lodgepole-catalog", &["lodgepole-storage", "lodgepole-types"]),
     ("lodgepole-inference", &["lodgepole-kernels", "lodgepole-types"]),
     ("lodgepole-import", &["lodgepole-types"]),
@@ -50,7 +55,7 @@ const RESTRICTIONS: [Restriction; 3] = [
     Restriction {
         names: &["tokio", "tokio-*", "async-*", "futures*"],
         allowed: |package| {
-            let pure = ["kernels", "search", "import", "api", "types"];
+            let pure = ["kernels", "container", "search", "rows", "import", "api", "types"];
             !pure.iter().any(|name| package == format!("lodgepole-{name}"))
         },
         tests_may: false,

@@ -26,7 +26,7 @@ const WORDS: [(&str, &str); 4] =
 /// One more, for the crates that know records: theirs is called metadata. Libraries that the other
 /// crates use call other things so.
 const PAYLOAD: (&str, &str) = ("payload", "metadata, body or bytes");
-const KNOW_RECORDS: [&str; 6] = ["types", "search", "engine", "catalog", "api", "service"];
+const KNOW_RECORDS: [&str; 7] = ["types", "search", "rows", "engine", "catalog", "api", "service"];
 /// Names that HTTP and the object store chose.
 const FOREIGN_NAMES: [&str; 3] = ["PayloadTooLarge", "PAYLOAD_TOO_LARGE", "PutPayload"];
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use lodgepole_rows::{self as rows, DocId, Place, QueueRow};
 use lodgepole_search::{SegmentSize, merge_choice};
 use lodgepole_storage::{View, prefix_range};
 use lodgepole_types::{Lsn, NamespaceName};
@@ -10,11 +11,13 @@ use lodgepole_types::{Lsn, NamespaceName};
 use super::Step;
 use super::rows::JoinedRows;
 use crate::change::{Change, Indexed, SegmentsChange, SegmentsCommit};
-use crate::rows::{self, DocId, Place};
 use crate::segments::{HeldSegment, OpenSegment, Unnamed};
 use crate::shard::Shard;
 use crate::tails::{JobView, Tail, TailView};
 use crate::{EngineError, WriteError};
+
+/// Queue rows removed by one batch.
+const STALE_ROWS_AT_ONCE: usize = 2_000;
 
 /// Stops building when it is dropped: a shard that is closed takes its work with it.
 #[derive(Debug, Default)]
@@ -57,7 +60,7 @@ impl Shard {
         let Some(place) = self.place(name).await? else { return Ok(Step::Idle) };
         let Some(tail) = self.tail(name, place).await? else {
             // Too large for memory; or gone, which the next look shows.
-            return self.index_streamed(name).await;
+            return self.index_streamed(name, quiet).await;
         };
         if tail.view().await.is_none() {
             return Ok(Step::Superseded);
@@ -91,7 +94,11 @@ impl Shard {
             view.segments.iter().enumerate().partition(|(at, _)| taken.contains(at));
         let kept: Vec<_> = kept.into_iter().map(|(_, held)| held).collect();
         let merged: Vec<_> = merged.into_iter().map(|(_, held)| held).collect();
+        if view.segments.is_empty() {
+            self.drop_stale_queue(name, place, seq).await?;
+        }
         let built = self.build(joined(&merged, &view)?).await?;
+        let (trimmed, left) = self.queued_until(place, seq).await?;
         let commit = SegmentsCommit {
             place,
             before: view.segments.iter().map(|held| held.open.id).collect(),
@@ -102,7 +109,8 @@ impl Shard {
                 .map(OpenSegment::entry)
                 .collect(),
             deletions: deletions(&kept),
-            trimmed: self.queued_until(place, seq).await?,
+            trimmed,
+            left,
             indexed: Indexed {
                 job,
                 removed: merged.iter().map(|held| held.open.id).collect(),
@@ -141,22 +149,44 @@ impl Shard {
         Ok(built)
     }
 
-    /// Keys of the queue rows of requests up to `seq`.
-    pub(super) async fn queued_until(
+    /// Keys of the queue rows of requests up to `seq`, and how many versions the others name.
+    pub(crate) async fn queued_until(
         &self,
         place: Place,
         seq: DocId,
-    ) -> Result<Vec<Vec<u8>>, EngineError> {
+    ) -> Result<(Vec<Vec<u8>>, u64), EngineError> {
         let view: View = self.database.view()?;
         let mut scan = view.scan(prefix_range(&rows::queue_prefix(place))).await?;
-        let mut keys = Vec::new();
+        let (mut keys, mut left) = (Vec::new(), 0);
         while let Some(entry) = scan.next().await? {
             if rows::seq_of_queue_key(&entry.key)? > seq {
-                break;
+                left += QueueRow::versions(&entry.value)?;
+            } else {
+                keys.push(entry.key.to_vec());
             }
-            keys.push(entry.key.to_vec());
         }
-        Ok(keys)
+        Ok((keys, left))
+    }
+
+    /// Removes what a queue that was given up has left, ahead of the commit of the first segments:
+    /// it may be too much for one batch.
+    pub(super) async fn drop_stale_queue(
+        &self,
+        name: &NamespaceName,
+        place: Place,
+        seq: DocId,
+    ) -> Result<(), EngineError> {
+        let (keys, _) = self.queued_until(place, seq).await?;
+        for some in keys.chunks(STALE_ROWS_AT_ONCE) {
+            let change = SegmentsChange::DropStale(some.to_vec());
+            match self.write(Change::Segments(name.clone(), change)).await {
+                Ok(_) => {}
+                Err(WriteError::Engine(error)) => return Err(error),
+                // The namespace is gone, and with it its queue.
+                Err(_) => break,
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn commit_segments(
@@ -186,12 +216,12 @@ fn joined(merged: &[&HeldSegment], view: &TailView) -> Result<JoinedRows, Engine
     Ok(joined)
 }
 
-fn size_of(held: &HeldSegment) -> SegmentSize {
+pub(super) fn size_of(held: &HeldSegment) -> SegmentSize {
     SegmentSize { live: held.live_rows() as u64, rows: held.open.segment.rows() as u64 }
 }
 
 /// The dead rows of segments that stay.
-fn deletions(kept: &[&HeldSegment]) -> Vec<(uuid::Uuid, Vec<u8>)> {
+pub(super) fn deletions(kept: &[&HeldSegment]) -> Vec<(uuid::Uuid, Vec<u8>)> {
     let dying = kept.iter().filter(|held| !held.dead.is_empty());
     dying.map(|held| (held.open.id.id, held.dead.encode())).collect()
 }

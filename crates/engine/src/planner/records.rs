@@ -7,12 +7,14 @@
 use std::collections::{HashMap, HashSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
+use lodgepole_rows::{
+    self as rows, CountRow, DocId, Place, RecordHead, RecordRow, RowError, VectorRow,
+};
 use lodgepole_storage::{Database, Visibility};
 use lodgepole_types::{NamespaceName, Record, RecordId};
 
 use super::{KnownNamespace, Plan, Planner};
 use crate::change::{Added, Revised, Update};
-use crate::rows::{self, CountRow, DocId, Place, RecordHead, RecordRow, RowError, VectorRow};
 use crate::{EngineError, WriteError};
 
 /// Point reads under way at once while a request is resolved.

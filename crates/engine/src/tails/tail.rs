@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lodgepole_rows::{DocId, RowError};
 use lodgepole_search::{ChunkError, FlatChunk, FlatChunkBuilder, RowParts, RowSet, Segment};
 use lodgepole_types::{Lsn, RecordId, StoredMetadata};
 use parking_lot::Mutex;
@@ -19,7 +20,6 @@ use tokio::sync::watch;
 
 use crate::EngineError;
 use crate::change::{Added, Effect, Indexed, Revised};
-use crate::rows::{DocId, RowError};
 use crate::segments::HeldSegment;
 
 /// Rows above which appended chunks are no longer merged with their neighbours.

@@ -2,13 +2,13 @@
 //! what was written, whenever it was loaded. Method: several loads under way at once against a
 //! budget with room for one; effects before, during and after a load.
 
+use lodgepole_rows::NamespaceId;
 use lodgepole_search::FlatChunk;
 use lodgepole_types::{IndexId, RecordId, SeededRng, SparseVector};
 
 use super::*;
 use crate::change::{Added, Revised};
 use crate::record_scan::ScannedRecord;
-use crate::rows::NamespaceId;
 use crate::tests::metadata;
 
 const DIMENSION: usize = 4;

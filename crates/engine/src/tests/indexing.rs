@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lodgepole_storage::object_store::{ObjectStore as _, ObjectStoreExt as _};
-use lodgepole_types::{Filter, Limits, Metric, Record, SeededRng};
+use lodgepole_storage::object_store::{ObjectStore, ObjectStoreExt as _};
+use lodgepole_types::{Filter, Limits, Metric, Record, ScoredRecord, SeededRng};
 
 use super::{Bench, id, metadata, near, ns};
-use crate::{Deletion, EngineOptions, Estate, IndexFrom, Query, ShardRef, Update};
+use crate::change::{Change, Indexed, SegmentsChange, SegmentsCommit};
+use crate::{Deletion, EngineOptions, Estate, IndexFrom, Query, SearchState, ShardRef, Update};
 
 const DIMENSION: u32 = 16;
 
@@ -34,7 +35,11 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let bench = Bench::with(options());
+        Self::with(options()).await
+    }
+
+    async fn with(options: EngineOptions) -> Self {
+        let bench = Bench::with(options);
         let shard = bench.create(DIMENSION, Metric::DotProduct).await;
         Self { bench, shard, model: BTreeMap::new(), rng: SeededRng::new(11) }
     }
@@ -113,6 +118,13 @@ impl World {
 
     async fn index(&self) {
         self.bench.engine.index_now().await;
+    }
+
+    /// Rows of the change queue of the namespace.
+    async fn queue_rows(&self) -> usize {
+        let shard = self.bench.engine.shard(self.shard).await.unwrap();
+        let place = shard.place(&ns("")).await.unwrap().unwrap();
+        shard.queued_until(place, u64::MAX).await.unwrap().0.len()
     }
 
     async fn segments(&self) -> Vec<String> {
@@ -239,7 +251,7 @@ async fn a_damaged_or_missing_segment_is_built_anew_and_nothing_is_lost() {
         world.upsert(200..240).await;
         world.delete(0..20).await;
         world.bench.engine.shutdown().await;
-        spoil(&world, damage).await;
+        spoil(&world.bench.store, damage).await;
         world.reopen().await;
         world.check(damage).await;
         world.index().await;
@@ -269,8 +281,7 @@ async fn an_emptied_or_deleted_namespace_takes_its_segments_along() {
 #[tokio::test]
 async fn a_namespace_too_large_for_memory_is_indexed_from_its_records() {
     let options = EngineOptions { tail_bytes_max: 20_000, index_batch_bytes: 8_000, ..options() };
-    let mut world = World { bench: Bench::with(options), ..World::new().await };
-    world.shard = world.bench.create(DIMENSION, Metric::DotProduct).await;
+    let mut world = World::with(options).await;
     world.upsert(0..1_000).await;
     world.check("streamed").await;
     world.index().await;
@@ -283,6 +294,130 @@ async fn a_namespace_too_large_for_memory_is_indexed_from_its_records() {
     world.check("reopened").await;
 }
 
+#[tokio::test]
+async fn small_segments_of_a_namespace_too_large_for_memory_are_merged() {
+    let options = EngineOptions { tail_bytes_max: 20_000, index_batch_bytes: 8_000, ..options() };
+    let mut world = World::with(options).await;
+    for round in 0..6 {
+        world.upsert(round * 150..round * 150 + 200).await;
+        world.delete(round * 150..round * 150 + 20).await;
+        world.index().await;
+        world.check("indexed").await;
+        let segments = world.segments().await.len();
+        assert!(segments < 4, "{segments} segments, all of the lowest tier");
+    }
+    world.upsert(0..10).await;
+    world.index().await;
+    assert_eq!(world.queue_rows().await, 1, "too little to build anything of");
+    world.reopen().await;
+    world.check("reopened").await;
+}
+
+#[tokio::test]
+async fn a_queue_above_its_cap_is_given_up_and_the_namespace_is_indexed_anew() {
+    for reopens in [false, true] {
+        let mut world = World::with(EngineOptions { queue_versions_max: 120, ..options() }).await;
+        world.upsert(0..100).await;
+        world.index().await;
+        assert_eq!(world.segments().await.len(), 1);
+        // Each brings and buries 50 versions.
+        world.upsert(0..50).await;
+        assert_eq!(world.segments().await.len(), 1, "100 versions are below the cap");
+        if reopens {
+            world.reopen().await;
+        }
+        world.upsert(0..50).await;
+        assert_eq!(world.segments().await.len(), 0, "200 versions are above it");
+        world.check("given up").await;
+        world.upsert(90..110).await;
+        world.check("given up and written to").await;
+        if reopens {
+            world.reopen().await;
+            world.check("given up and reopened").await;
+        }
+        world.index().await;
+        assert_eq!(world.segments().await.len(), 1, "indexed from its records");
+        assert_eq!(world.queue_rows().await, 0, "and nothing is left of the old queue");
+        world.delete(0..10).await;
+        world.check("indexed anew").await;
+        world.reopen().await;
+        world.check("indexed anew and reopened").await;
+    }
+}
+
+#[tokio::test]
+async fn a_queue_may_always_be_as_long_as_the_namespace() {
+    let mut world = World::with(EngineOptions { queue_versions_max: 10, ..options() }).await;
+    world.upsert(0..100).await;
+    world.index().await;
+    world.upsert(100..150).await;
+    world.upsert(0..40).await;
+    assert_eq!(world.segments().await.len(), 1, "130 versions, 150 records");
+    world.upsert(0..40).await;
+    assert_eq!(world.segments().await.len(), 0, "210 versions");
+    world.check("given up").await;
+}
+
+#[tokio::test]
+async fn segments_from_before_a_queue_was_given_up_are_refused() {
+    let mut world = World::with(EngineOptions { queue_versions_max: 20, ..options() }).await;
+    world.upsert(0..20).await;
+    let shard = world.bench.engine.shard(world.shard).await.unwrap();
+    let place = shard.place(&ns("")).await.unwrap().unwrap();
+    let ask = |change| shard.write(Change::Segments(ns(""), change));
+    let commit = |upto| {
+        let indexed = Indexed { job: 0, removed: vec![], added: vec![], upto, unnamed: vec![] };
+        SegmentsChange::Commit(Box::new(SegmentsCommit {
+            place,
+            before: vec![],
+            after: vec![],
+            deletions: vec![],
+            trimmed: vec![],
+            left: 0,
+            indexed,
+        }))
+    };
+    ask(SegmentsChange::Queue).await.unwrap();
+    let seq = |view| async move { crate::segment_load::seq_in(&view).await.unwrap() };
+    let began = seq(shard.settled_view().await.unwrap()).await;
+    for _ in 0..2 {
+        world.upsert(0..15).await;
+    }
+    ask(SegmentsChange::Queue).await.unwrap();
+    let refused = ask(commit(began)).await;
+    assert!(matches!(refused, Err(crate::WriteError::Superseded)), "some writes are not queued");
+    let now = seq(shard.settled_view().await.unwrap()).await;
+    ask(commit(now)).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_state_of_search_is_told_index_by_index() {
+    let world = World::new().await;
+    let other = world.bench.create(DIMENSION, Metric::DotProduct).await;
+    let engine = &world.bench.engine;
+    for (shard, rows) in [(world.shard, 60), (other, 20)] {
+        let records: Vec<_> =
+            (0..rows).map(|number| world.record(&format!("r{number}"), number)).collect();
+        engine.upsert(shard, &ns("a"), records.clone()).await.unwrap();
+        engine.upsert(shard, &ns("b"), records).await.unwrap();
+        for name in ["a", "b"] {
+            let vector = super::small_vector(&world.rng, DIMENSION);
+            engine.query(shard, &ns(name), near(&vector, 1)).await.unwrap();
+        }
+    }
+    let states = engine.search_states();
+    let told = |shard: ShardRef| {
+        let state = states[&shard.index];
+        assert_eq!(
+            state,
+            SearchState { queue_age: state.queue_age, ..engine.search_state(shard.index) }
+        );
+        (state.namespaces, state.tail_rows, state.waiting)
+    };
+    assert_eq!(told(world.shard), (2, 120, 2));
+    assert_eq!(told(other), (2, 40, 0));
+}
+
 async fn files(world: &World) -> usize {
     use futures::TryStreamExt as _;
     let listed: Vec<_> = world.bench.store.list(None).try_collect().await.unwrap();
@@ -290,9 +425,8 @@ async fn files(world: &World) -> usize {
 }
 
 /// Damages every segment file.
-async fn spoil(world: &World, damage: &str) {
+async fn spoil(store: &Arc<dyn ObjectStore>, damage: &str) {
     use futures::TryStreamExt as _;
-    let store = &world.bench.store;
     let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
     for file in listed.iter().filter(|file| file.location.as_ref().contains("/seg/")) {
         let path = &file.location;
@@ -314,42 +448,73 @@ async fn spoil(world: &World, damage: &str) {
     }
 }
 
-#[tokio::test]
-async fn what_codes_find_has_the_scores_of_an_exact_search() {
-    const ROWS: usize = 6_000;
-    const QUERIES: usize = 40;
-    let bench = Bench::with(options());
-    let shard = bench.create(128, Metric::Cosine).await;
-    let rng = SeededRng::new(5);
-    let centres: Vec<Vec<f32>> = (0..60).map(|_| super::small_vector(&rng, 128)).collect();
-    let noisy = |centre: &[f32]| -> Vec<f32> {
-        let noise = super::small_vector(&rng, 128);
-        centre.iter().zip(noise).map(|(value, noise)| value + 0.7 * noise).collect()
-    };
-    let records: Vec<_> = (0..ROWS)
-        .map(|number| super::record(&format!("r{number}"), &noisy(&centres[number % 60])))
-        .collect();
-    for batch in records.chunks(1_000) {
-        bench.engine.upsert(shard, &ns(""), batch.to_vec()).await.unwrap();
-    }
-    let queries: Vec<_> = (0..QUERIES).map(|number| noisy(&centres[number])).collect();
-    let mut exact = Vec::new();
-    for query in &queries {
-        exact.push(bench.engine.query(shard, &ns(""), near(query, 10)).await.unwrap().hits);
-    }
-    bench.engine.index_now().await;
-    assert!(bench.engine.search_state(shard.index).segment_rows >= ROWS as u64);
+/// More values than a segment whose rows are all scored may have: this one has codes.
+const CODED_ROWS: usize = 9_000;
+const CODED_DIMENSION: u32 = 128;
+const _: () = assert!(CODED_ROWS * CODED_DIMENSION as usize > 1 << 20);
+
+/// Answers beside those of an exact search: of what both found, score, values and metadata are the
+/// same to the bit. Answers the share that was found.
+async fn found_of(bench: &Bench, shard: ShardRef, asked: &[(Vec<f32>, Vec<ScoredRecord>)]) -> f64 {
     let mut found = 0;
-    for (query, exact) in queries.iter().zip(&exact) {
+    for (query, exact) in asked {
         let hits = bench.engine.query(shard, &ns(""), near(query, 10)).await.unwrap().hits;
         assert_eq!(hits.len(), 10);
         for hit in hits {
-            // Of those that both found, score, values and metadata are the same to the bit.
             if let Some(same) = exact.iter().find(|other| other.record.id == hit.record.id) {
                 assert_eq!(hit, *same);
                 found += 1;
             }
         }
     }
-    assert!(found * 100 >= QUERIES * 10 * 95, "found {found} of {}", QUERIES * 10);
+    f64::from(found) / (asked.len() * 10) as f64
+}
+
+#[tokio::test]
+async fn what_codes_find_has_the_scores_of_an_exact_search_also_after_damage_and_merging() {
+    let mut bench = Bench::with(options());
+    let shard = bench.create(CODED_DIMENSION, Metric::Cosine).await;
+    let rng = SeededRng::new(5);
+    let vector = || super::small_vector(&rng, CODED_DIMENSION);
+    let centres: Vec<Vec<f32>> = (0..60).map(|_| vector()).collect();
+    let noisy = |centre: &[f32]| -> Vec<f32> {
+        centre.iter().zip(vector()).map(|(value, noise)| value + 0.7 * noise).collect()
+    };
+    let records: Vec<_> = (0..CODED_ROWS)
+        .map(|number| super::record(&format!("r{number}"), &noisy(&centres[number % 60])))
+        .collect();
+    for batch in records.chunks(1_000) {
+        bench.engine.upsert(shard, &ns(""), batch.to_vec()).await.unwrap();
+    }
+    let mut asked = Vec::new();
+    for centre in centres.iter().take(40) {
+        let query = noisy(centre);
+        let hits = bench.engine.query(shard, &ns(""), near(&query, 10)).await.unwrap().hits;
+        asked.push((query, hits));
+    }
+    bench.engine.index_now().await;
+    assert_eq!(bench.engine.search_state(shard.index).segment_rows, CODED_ROWS as u64);
+    let found = found_of(&bench, shard, &asked).await;
+    assert!(found >= 0.95, "by codes: {found}");
+
+    bench.engine.shutdown().await;
+    spoil(&bench.store, "flipped").await;
+    bench.reopen().await;
+    let found = found_of(&bench, shard, &asked).await;
+    assert!(found >= 0.95, "damaged: {found}");
+    bench.engine.index_now().await;
+    bench.reopen().await;
+    let found = found_of(&bench, shard, &asked).await;
+    assert!(found >= 0.95, "built anew: {found}");
+    assert_eq!(bench.engine.search_state(shard.index).segment_rows, CODED_ROWS as u64);
+
+    // A second segment, and the first one's rows written again: a merge reads codes of neither.
+    for batch in records.chunks(1_000) {
+        bench.engine.upsert(shard, &ns(""), batch.to_vec()).await.unwrap();
+    }
+    bench.engine.index_now().await;
+    let state = bench.engine.search_state(shard.index);
+    assert_eq!((state.segment_rows - state.dead_rows, state.tail_rows), (CODED_ROWS as u64, 0));
+    let found = found_of(&bench, shard, &asked).await;
+    assert!(found >= 0.95, "written again: {found}");
 }

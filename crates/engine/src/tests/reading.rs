@@ -165,7 +165,7 @@ async fn a_record_without_its_vector_is_reported_as_damage() {
     bench.engine.upsert(shard, &ns(""), vec![record("a", &[1.0])]).await.unwrap();
     let open = bench.engine.shard(shard).await.unwrap();
     let place = open.place(&ns("")).await.unwrap().unwrap();
-    open.sweep_rows(vec![crate::rows::vector_key(place, "a")]).await.unwrap();
+    open.sweep_rows(vec![lodgepole_rows::vector_key(place, "a")]).await.unwrap();
     // A later write that is durable shows that the sweep is, too.
     bench.engine.upsert(shard, &ns(""), vec![record("b", &[1.0])]).await.unwrap();
     let error = bench.engine.fetch(shard, &ns(""), &[id("a")]).await.unwrap_err();

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
+use lodgepole_rows::{self as rows, NamespaceRow, Place};
 use lodgepole_storage::fault::{Action, FaultStore, OperationKind, Retry, Timing, Verdict};
 use lodgepole_storage::object_store::memory::InMemory;
 use lodgepole_storage::object_store::path::Path;
@@ -21,7 +22,6 @@ use lodgepole_types::{
 use parking_lot::Mutex;
 
 use super::{Bench, id, metadata, near, ns, start};
-use crate::rows::{self, NamespaceRow, Place};
 use crate::{Deletion, Engine, EngineOptions, Estate, IndexFrom, Query, ShardRef};
 
 const DIMENSION: u32 = 4;

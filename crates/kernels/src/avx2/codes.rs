@@ -13,7 +13,9 @@ use std::arch::x86_64::{
     _mm256_unpacklo_epi16,
 };
 
-use crate::codes::{Affine, BLOCK_ROWS, BYTE_ENTRIES, QUAD_BYTES, QUAD_STEP, Quad, WORD_QUADS};
+use crate::codes::{
+    Affine, BLOCK_ROWS, BYTE_ENTRIES, QUAD_BYTES, QUAD_STEP, Quad, TERMS_BYTES, WORD_QUADS,
+};
 
 type Sums = [__m256i; 4];
 type Estimates = [__m256; 4];
@@ -116,16 +118,17 @@ fn sums_array(sums: Sums) -> [u32; BLOCK_ROWS] {
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn estimate(sums: Sums, affine: &Affine, a: &[f32; 32], b: &[f32; 32]) -> Estimates {
+fn estimate(sums: Sums, affine: &Affine, terms: &[u8; TERMS_BYTES]) -> Estimates {
     let scale = _mm256_set1_ps(affine.scale);
     let offset = _mm256_set1_ps(affine.offset);
     let base = _mm256_set1_ps(affine.base);
     let mut estimates = [base; 4];
     for (part, estimate) in estimates.iter_mut().enumerate() {
-        // SAFETY: part <= 3, so eight values are left from part * 8 on.
+        // SAFETY: part <= 3, so eight values are left from part * 8 on, of a and of b behind it;
+        // the loads have no demand on alignment.
         let (a, b) = unsafe {
-            let offset = part * 8;
-            (_mm256_loadu_ps(a.as_ptr().add(offset)), _mm256_loadu_ps(b.as_ptr().add(offset)))
+            let terms = terms.as_ptr().cast::<f32>().add(part * 8);
+            (_mm256_loadu_ps(terms), _mm256_loadu_ps(terms.add(BLOCK_ROWS)))
         };
         let dot = _mm256_add_ps(_mm256_mul_ps(scale, _mm256_cvtepi32_ps(sums[part])), offset);
         *estimate = _mm256_sub_ps(_mm256_add_ps(base, a), _mm256_mul_ps(b, dot));

@@ -14,7 +14,7 @@ use std::arch::x86_64::{
     _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_ps,
 };
 
-use crate::codes::{Affine, BLOCK_ROWS, QUAD_BYTES, QUAD_STEP, Quad, WORD_QUADS};
+use crate::codes::{Affine, BLOCK_ROWS, QUAD_BYTES, QUAD_STEP, Quad, TERMS_BYTES, WORD_QUADS};
 
 type Sums = [__m512i; 2];
 type Estimates = [__m512; 2];
@@ -119,16 +119,17 @@ fn sums_array(sums: Sums) -> [u32; BLOCK_ROWS] {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn estimate(sums: Sums, affine: &Affine, a: &[f32; 32], b: &[f32; 32]) -> Estimates {
+fn estimate(sums: Sums, affine: &Affine, terms: &[u8; TERMS_BYTES]) -> Estimates {
     let scale = _mm512_set1_ps(affine.scale);
     let offset = _mm512_set1_ps(affine.offset);
     let base = _mm512_set1_ps(affine.base);
     let mut estimates = [base; 2];
     for (half, estimate) in estimates.iter_mut().enumerate() {
-        // SAFETY: half <= 1, so 16 values are left from half * 16 on.
+        // SAFETY: half <= 1, so 16 values are left from half * 16 on, of a and of b behind it; the
+        // loads have no demand on alignment.
         let (a, b) = unsafe {
-            let offset = half * 16;
-            (_mm512_loadu_ps(a.as_ptr().add(offset)), _mm512_loadu_ps(b.as_ptr().add(offset)))
+            let terms = terms.as_ptr().cast::<f32>().add(half * 16);
+            (_mm512_loadu_ps(terms), _mm512_loadu_ps(terms.add(BLOCK_ROWS)))
         };
         let dot = _mm512_add_ps(_mm512_mul_ps(scale, _mm512_cvtepi32_ps(sums[half])), offset);
         *estimate = _mm512_sub_ps(_mm512_add_ps(base, a), _mm512_mul_ps(b, dot));

@@ -61,8 +61,15 @@ impl Case {
         &self.blocks[1..]
     }
 
-    fn terms(&self, base: f32) -> BlockTerms<'_> {
-        BlockTerms { a: &self.a, b: &self.b, base }
+    /// The blocks with their terms, from an odd address on.
+    fn whole(&self) -> Vec<u8> {
+        let blocks = self.blocks().chunks_exact(code_block_bytes(self.padded));
+        let terms = self.a.as_chunks::<32>().0.iter().zip(self.b.as_chunks::<32>().0);
+        let mut whole = vec![0];
+        for (codes, (a, b)) in blocks.zip(terms) {
+            whole.extend(with_terms(codes, &BlockTerms { a: *a, b: *b }));
+        }
+        whole
     }
 
     fn expected_sums(&self, table: &CodeTable) -> Vec<u32> {
@@ -78,6 +85,13 @@ impl Case {
         };
         sums.zip(terms).map(estimate).collect()
     }
+}
+
+fn with_terms(codes: &[u8], terms: &BlockTerms) -> Vec<u8> {
+    let mut block = codes.to_vec();
+    block.resize(codes.len() + TERMS_BYTES, 0xee);
+    terms.put(&mut block);
+    block
 }
 
 /// The bits of a whole number below 2^24 as a value.
@@ -100,33 +114,45 @@ fn check_scans(kernels: Kernels, case: &Case) {
 
     let expected = case.expected_estimates(&table, 0.7);
     let mut estimates = vec![f32::NAN; sums.len()];
-    kernels.scan_estimates(&table, case.blocks(), case.terms(0.7), &mut estimates);
+    kernels.scan_estimates(&table, &case.whole()[1..], 0.7, &mut estimates);
     assert_eq!(bits(&estimates), bits(&expected), "{kernels:?} {}", case.padded);
 }
 
-/// Half of the rows below, then also a random half of those allowed, and none at all.
+/// Half of the rows below, all, and none; blocks in order, from behind, and some twice, each with a
+/// base of its own; all rows allowed, and a random half of them.
 fn check_below(kernels: Kernels, case: &Case) {
     let table = kernels.code_table(&case.query);
-    let expected = case.expected_estimates(&table, -0.2);
-    let mut sorted = expected.clone();
-    sorted.sort_by(f32::total_cmp);
-    let words = expected.len() / BLOCK_ROWS;
-    let mut allowed: Vec<u32> = values(words, 9).iter().map(|value| word(*value)).collect();
-    if let Some(first) = allowed.first_mut() {
-        *first = 0;
-    }
-    let middle = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
-    for threshold in [middle, f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
-        for allowed in [None, Some(allowed.as_slice())] {
-            let lets =
-                |row: usize| allowed.is_none_or(|words| words[row / 32] >> (row % 32) & 1 == 1);
-            let rows = expected.iter().enumerate();
-            let rows = rows.filter(|(row, estimate)| **estimate < threshold && lets(*row));
+    let whole = case.whole();
+    let count = u32::try_from(case.a.len() / BLOCK_ROWS).unwrap();
+    let words: Vec<u32> = values(count as usize, 9).iter().map(|value| word(*value)).collect();
+    let pick = |block: u32, base: f32, allowed: u32| Pick { block, base, allowed };
+    let in_order: Vec<_> = (0..count).map(|block| pick(block, -0.2, u32::MAX)).collect();
+    let behind = (0..count).rev().chain(0..count.min(2));
+    let mixed: Vec<_> = behind
+        .map(|block| {
+            let allowed = if block == 0 { 0 } else { words[block as usize] };
+            pick(block, if block % 2 == 0 { 0.4 } else { -0.3 }, allowed)
+        })
+        .collect();
+    for picks in [in_order, mixed] {
+        let mut all = Vec::new();
+        for pick in &picks {
+            let estimates = case.expected_estimates(&table, pick.base);
+            for row in 0..32 {
+                if pick.allowed >> row & 1 == 1 {
+                    let slot = pick.block * 32 + row;
+                    all.push((slot, estimates[slot as usize]));
+                }
+            }
+        }
+        let mut sorted: Vec<f32> = all.iter().map(|(_, estimate)| *estimate).collect();
+        sorted.sort_by(f32::total_cmp);
+        let middle = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
+        for threshold in [middle, f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
             let mut wanted = vec![(7, 7.0)];
-            wanted.extend(rows.map(|(row, estimate)| (u32::try_from(row).unwrap(), *estimate)));
+            wanted.extend(all.iter().filter(|(_, estimate)| *estimate < threshold));
             let mut found = vec![(7, 7.0)];
-            let cut = Cut { threshold, allowed };
-            kernels.scan_below(&table, case.blocks(), case.terms(-0.2), cut, &mut found);
+            kernels.scan_below(&table, &whole[1..], &picks, threshold, &mut found);
             assert_eq!(found, wanted, "{kernels:?} {} {threshold}", case.padded);
         }
     }
@@ -210,9 +236,8 @@ fn a_sum_stands_for_the_inner_product_with_the_signs() {
             kernels.pack_signs(&rows, padded, &mut block);
             let table = kernels.code_table(&query);
             let mut estimates = [0.0; BLOCK_ROWS];
-            let (a, b) = ([0.0; BLOCK_ROWS], [-1.0; BLOCK_ROWS]);
-            let terms = BlockTerms { a: &a, b: &b, base: 0.0 };
-            kernels.scan_estimates(&table, &block, terms, &mut estimates);
+            let terms = BlockTerms { a: [0.0; BLOCK_ROWS], b: [-1.0; BLOCK_ROWS] };
+            kernels.scan_estimates(&table, &with_terms(&block, &terms), 0.0, &mut estimates);
             for (row, estimate) in rows.chunks_exact(padded).zip(estimates) {
                 let signed = row.iter().zip(&query).map(|(x, q)| f64::from(q * x.signum()));
                 let groups = f64::from(u32::try_from(padded / 4).unwrap());
@@ -244,11 +269,11 @@ fn no_blocks_are_scanned_and_padding_is_never_reported() {
     for kernels in tiers() {
         let table = kernels.code_table(&[0.5; 64]);
         kernels.scan_codes(&table, &[], &mut []);
-        let (a, b) = ([f32::INFINITY; BLOCK_ROWS], [0.0; BLOCK_ROWS]);
-        let terms = BlockTerms { a: &a, b: &b, base: 3.0 };
-        let cut = Cut { threshold: f32::INFINITY, allowed: None };
+        let block = with_terms(&[0; code_block_bytes(64)], &BlockTerms::PADDING);
+        let picks = [Pick { block: 0, base: 3.0, allowed: u32::MAX }];
         let mut found = Vec::new();
-        kernels.scan_below(&table, &[0; code_block_bytes(64)], terms, cut, &mut found);
+        kernels.scan_below(&table, &block, &picks, f32::INFINITY, &mut found);
+        kernels.scan_below(&table, &[], &[], f32::INFINITY, &mut found);
         assert_eq!(found, []);
     }
 }
@@ -262,16 +287,17 @@ fn shapes_that_do_not_fit_are_refused() {
         };
         let table = kernels.code_table(&[0.5; 64]);
         let block = [0; code_block_bytes(64)];
-        let full = [0.0; BLOCK_ROWS];
-        let terms = BlockTerms { a: &full, b: &full, base: 0.0 };
-        let short = BlockTerms { a: &full[1..], b: &full, base: 0.0 };
-        let cut = Cut { threshold: 0.0, allowed: None };
+        let whole = with_terms(&block, &BlockTerms::PADDING);
+        let second = [Pick { block: 1, base: 0.0, allowed: 1 }];
         refused("a short block", &|| kernels.scan_codes(&table, &block[1..], &mut [0; 32]));
         refused("few places", &|| kernels.scan_codes(&table, &block, &mut [0; 31]));
-        refused("few terms", &|| kernels.scan_estimates(&table, &block, short, &mut [0.0; 32]));
-        refused("few terms", &|| kernels.scan_below(&table, &block, short, cut, &mut Vec::new()));
-        let two = Cut { threshold: 0.0, allowed: Some(&[1, 1]) };
-        refused("two words", &|| kernels.scan_below(&table, &block, terms, two, &mut Vec::new()));
+        refused("no terms", &|| kernels.scan_estimates(&table, &block, 0.0, &mut [0.0; 32]));
+        refused("few places", &|| kernels.scan_estimates(&table, &whole, 0.0, &mut [0.0; 31]));
+        refused("no such block", &|| {
+            kernels.scan_below(&table, &whole, &second, 0.0, &mut Vec::new());
+        });
+        refused("no terms", &|| kernels.scan_below(&table, &block, &[], 0.0, &mut Vec::new()));
+        refused("no room", &|| BlockTerms::PADDING.put(&mut [0; 255]));
         refused("an odd dimension", &|| drop(kernels.code_table(&[0.0; 65])));
         refused("no dimension", &|| kernels.pack_signs(&[], 0, &mut []));
         refused("33 rows", &|| kernels.pack_signs(&[0.0; 33 * 64], 64, &mut [0; 256]));

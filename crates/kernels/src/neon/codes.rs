@@ -18,7 +18,9 @@ use super::emulated::{
     vdupq_n_f32, vdupq_n_u8, vdupq_n_u16, vdupq_n_u32, vget_low_u8, vget_low_u16, vld1q_f32,
     vld1q_u8, vld1q_u32, vmulq_f32, vqtbl1q_u8, vshrq_n_u8, vst1q_f32, vst1q_u32, vsubq_f32,
 };
-use crate::codes::{Affine, BLOCK_ROWS, BYTE_ENTRIES, QUAD_BYTES, QUAD_STEP, Quad, WORD_GROUPS};
+use crate::codes::{
+    Affine, BLOCK_ROWS, BYTE_ENTRIES, QUAD_BYTES, QUAD_STEP, Quad, TERMS_BYTES, WORD_GROUPS,
+};
 
 type Sums = [uint32x4_t; 8];
 type Estimates = [float32x4_t; 8];
@@ -100,15 +102,18 @@ fn sums_array(sums: Sums) -> [u32; BLOCK_ROWS] {
 
 #[inline]
 #[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
-fn estimate(sums: Sums, affine: &Affine, a: &[f32; 32], b: &[f32; 32]) -> Estimates {
+fn estimate(sums: Sums, affine: &Affine, terms: &[u8; TERMS_BYTES]) -> Estimates {
     let scale = vdupq_n_f32(affine.scale);
     let offset = vdupq_n_f32(affine.offset);
     let base = vdupq_n_f32(affine.base);
     let mut estimates = [base; 8];
     for (part, estimate) in estimates.iter_mut().enumerate() {
-        // SAFETY: part <= 7, so four values are left from part * 4 on.
-        let (a, b) =
-            unsafe { (vld1q_f32(a.as_ptr().add(part * 4)), vld1q_f32(b.as_ptr().add(part * 4))) };
+        // SAFETY: part <= 7, so four values are left from part * 4 on, of a and of b behind it; the
+        // loads have no demand on alignment.
+        let (a, b) = unsafe {
+            let terms = terms.as_ptr().cast::<f32>().add(part * 4);
+            (vld1q_f32(terms), vld1q_f32(terms.add(BLOCK_ROWS)))
+        };
         let dot = vaddq_f32(vmulq_f32(scale, vcvtq_f32_u32(sums[part])), offset);
         *estimate = vsubq_f32(vaddq_f32(base, a), vmulq_f32(b, dot));
     }

@@ -1,6 +1,6 @@
 //! Scans of sign codes in plain Rust.
 
-use crate::codes::{Affine, BLOCK_ROWS, QUAD_BYTES, Quad};
+use crate::codes::{Affine, BLOCK_ROWS, QUAD_BYTES, Quad, TERMS_BYTES};
 
 type Sums = [u32; BLOCK_ROWS];
 type Estimates = [f32; BLOCK_ROWS];
@@ -29,11 +29,13 @@ fn sums_array(sums: Sums) -> [u32; BLOCK_ROWS] {
 }
 
 #[inline]
-fn estimate(sums: Sums, affine: &Affine, a: &[f32; 32], b: &[f32; 32]) -> Estimates {
+fn estimate(sums: Sums, affine: &Affine, terms: &[u8; TERMS_BYTES]) -> Estimates {
+    let (terms, _) = terms.as_chunks::<4>();
     std::array::from_fn(|row| {
+        let (a, b) = (f32::from_le_bytes(terms[row]), f32::from_le_bytes(terms[BLOCK_ROWS + row]));
         #[expect(clippy::cast_precision_loss, reason = "sums are far below 2^24")]
         let dot = affine.scale * sums[row] as f32 + affine.offset;
-        (affine.base + a[row]) - b[row] * dot
+        (affine.base + a) - b * dot
     })
 }
 

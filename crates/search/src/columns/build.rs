@@ -13,8 +13,8 @@ use super::layout::{
     FIELD_WORDS, Field, HEAD_WORDS, SetRef, TextEntry, Texts, hash_of, text_place,
 };
 use super::numbers::{self, NumberSections};
-use crate::segment::error::SegmentError;
-use crate::segment::format::{Section, SegmentWriter};
+use lodgepole_container::SegmentError;
+use lodgepole_container::{Section, SegmentWriter};
 
 /// No row, and no text.
 const NONE: u32 = u32::MAX;

@@ -8,8 +8,8 @@ use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::numbers;
-use crate::segment::error::SegmentError;
-use crate::segment::format::{Container, Section};
+use lodgepole_container::SegmentError;
+use lodgepole_container::{Container, Section};
 
 /// Words before the fields in [`Section::ColumnsMeta`].
 pub(super) const HEAD_WORDS: usize = 8;

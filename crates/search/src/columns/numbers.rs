@@ -15,8 +15,8 @@ use lodgepole_types::Comparison;
 
 use super::layout::{index, put_bits};
 use crate::rowset::Mask;
-use crate::segment::error::SegmentError;
-use crate::segment::format::{Container, Section};
+use lodgepole_container::SegmentError;
+use lodgepole_container::{Container, Section};
 
 /// Into how many equal parts the order is cut by places whose bits are kept.
 const STEPS: usize = 16;

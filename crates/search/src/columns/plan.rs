@@ -11,7 +11,7 @@ use super::layout::Rows;
 use super::numbers::Place;
 use super::{Columns, FilterMatches};
 use crate::rowset::Mask;
-use crate::segment::error::SegmentError;
+use lodgepole_container::SegmentError;
 
 /// Longer runs of numbers become bits rather than being sorted by row.
 const SORT_MAX: usize = 2_048;

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use self::metadata::{entry, flag, list, null, number, text};
 use super::*;
-use crate::segment::format::{AlignedBytes, SegmentHeader, SegmentWriter};
+use lodgepole_container::{AlignedBytes, SegmentHeader, SegmentWriter};
 
 /// The columns of some rows, in chunks so short that most reads cross them.
 pub(super) fn container_of<'m>(rows: impl IntoIterator<Item = &'m [u8]>) -> Container {

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::flat::SparseRef;
-use crate::segment::error::SegmentError;
-use crate::segment::format::{Section, SegmentWriter};
+use lodgepole_container::SegmentError;
+use lodgepole_container::{Section, SegmentWriter};
 
 /// Collects sparse vectors, by ascending row.
 #[derive(Debug, Default)]

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::PreparedQuery;
 use crate::flat::SparseRef;
-use crate::segment::format::{AlignedBytes, SegmentHeader, SegmentWriter};
+use lodgepole_container::{AlignedBytes, SegmentHeader, SegmentWriter};
 
 pub(super) fn container_of(rows: &[(u32, SparseVector)]) -> Container {
     let mut builder = PostingsBuilder::new();

@@ -7,19 +7,20 @@ mod calibrate;
 mod cluster;
 mod encode;
 mod records;
+mod split;
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lodgepole_kernels::Kernels;
+use lodgepole_kernels::{BLOCK_ROWS, Kernels};
 
 use self::cluster::Clusters;
-use self::encode::{Codes, quantise, quantise_level};
-use super::format::{Section, SegmentHeader, SegmentWriter};
+use self::encode::{Codes, encode_level, quantise, quantise_level, read_level};
 use super::meta::Meta;
 use super::random::Draw;
 use super::space::{Space, square, to_f32};
 use super::{RowSource, SegmentError, SegmentKind, SegmentShape, SegmentSummary};
+use lodgepole_container::{Section, SegmentHeader, SegmentWriter};
 
 /// Up to so many values all dense rows are scored: 2,700 rows of 384 dimensions.
 const EXACT_VALUES_MAX: usize = 1 << 20;
@@ -27,7 +28,10 @@ const EXACT_VALUES_MAX: usize = 1 << 20;
 pub(super) const CODE_DIMENSION_MIN: usize = 64;
 /// Up to so many rows one list of codes is scanned faster than many.
 const FLAT_ROWS_MAX: usize = 40_000;
-/// Rows of a list, about.
+/// From so many rows on clusters are split into short lists, whose centroids are found by codes.
+/// Below, looking at all centroids costs less than what is saved.
+const SPLIT_ROWS_MIN: usize = 250_000;
+/// Rows of a cluster, about.
 const LIST_ROWS: usize = 200;
 /// Samples for each list.
 const LIST_SAMPLES: usize = 32;
@@ -51,6 +55,17 @@ pub fn build_segment(
     out: &mut dyn Write,
     stop: &AtomicBool,
 ) -> Result<SegmentSummary, SegmentError> {
+    build_split_from(SPLIT_ROWS_MIN, source, shape, kernels, (out, stop))
+}
+
+/// As [`build_segment`], with another number of rows from which on clusters are split.
+pub(super) fn build_split_from(
+    split_rows_min: usize,
+    source: &dyn RowSource,
+    shape: SegmentShape,
+    kernels: Kernels,
+    (out, stop): (&mut dyn Write, &AtomicBool),
+) -> Result<SegmentSummary, SegmentError> {
     let survey = Survey::of(source, shape, kernels, stop)?;
     let mut writer = SegmentWriter::new(out, SegmentHeader::default())?;
     let kind = survey.kind(shape);
@@ -58,7 +73,11 @@ pub fn build_segment(
         SegmentKind::Exact => Dense { order: survey.dense.clone(), ..Dense::default() },
         SegmentKind::Flat | SegmentKind::Lists => {
             let space = Space::new(shape, kernels);
-            DenseBuild { source, survey: &survey, space: &space, kind, stop }.run(&mut writer)?
+            let split = kind == SegmentKind::Lists
+                && shape.dimension >= CODE_DIMENSION_MIN
+                && survey.dense.len() >= split_rows_min;
+            DenseBuild { source, survey: &survey, space: &space, kind, split, stop }
+                .run(&mut writer)?
         }
     };
     let mut order = dense.order;
@@ -165,6 +184,8 @@ struct DenseBuild<'a> {
     survey: &'a Survey,
     space: &'a Space,
     kind: SegmentKind,
+    /// Whether clusters are split into short lists.
+    split: bool,
     stop: &'a AtomicBool,
 }
 
@@ -183,12 +204,23 @@ struct Arranged {
     starts: Vec<u32>,
 }
 
+impl Arranged {
+    /// First row of each block of codes.
+    fn block_rows(&self) -> Vec<u32> {
+        let lists = self.starts.windows(2);
+        lists.flat_map(|bounds| (bounds[0]..bounds[1]).step_by(BLOCK_ROWS)).collect()
+    }
+}
+
 impl DenseBuild<'_> {
     fn run(&self, writer: &mut SegmentWriter<'_>) -> Result<Dense, SegmentError> {
         let space = self.space;
         let mut draw = Draw::new(space.shape.seed ^ self.survey.dense.len() as u64);
-        let Clustered { mean, clusters, sampled } = self.cluster(&mut draw)?;
-        let arranged = self.arrange(&mean, &clusters)?;
+        let Clustered { mean, mut clusters, sampled } = self.cluster(&mut draw)?;
+        let mut arranged = self.arrange(&mean, &clusters)?;
+        if self.split {
+            self.split(&mean, &mut clusters, &mut arranged)?;
+        }
         writer.section(Section::Mean, &mean)?;
         let (values, terms) = quantise_level(space, &clusters.lists);
         writer.section(Section::Centroids, &values)?;
@@ -201,9 +233,10 @@ impl DenseBuild<'_> {
                 source: self.source,
                 space,
                 mean: &mean,
-                lists: &clusters.lists,
+                lists: &read_level(&clusters.lists, (&values, &terms)),
                 arranged: &arranged,
                 codes: &codes,
+                short_lists: self.split,
                 sampled: &sampled,
                 stop: self.stop,
             };
@@ -212,14 +245,16 @@ impl DenseBuild<'_> {
         }
         if has_codes {
             writer.section(Section::BlockOffsets, &codes.starts)?;
-            writer.section(Section::Codes, &codes.blocks)?;
-            writer.begin(Section::CodeTerms)?;
-            writer.write_numbers(&codes.a)?;
-            writer.write_numbers(&codes.b)?;
-            writer.end()?;
+            writer.section(Section::BlockRows, &arranged.block_rows())?;
+            if self.split {
+                let measured = (codes.reference, codes.spreads.as_slice());
+                let blocks = encode_level(space, &clusters.lists, measured, &mean);
+                writer.section(Section::ListBlocks, &blocks)?;
+            }
+            writer.section(Section::Blocks, &codes.blocks)?;
         }
         writer.section(Section::ListTerms, &codes.spreads)?;
-        let blocks = if has_codes { codes.a.len() / lodgepole_kernels::BLOCK_ROWS } else { 0 };
+        let blocks = codes.count_blocks(space);
         let lists = clusters.lists.len();
         Ok(Dense { order: arranged.order, padded: space.padded, lists, blocks })
     }
@@ -285,6 +320,39 @@ impl DenseBuild<'_> {
             next[list as usize] += 1;
         }
         Ok(Arranged { order, starts })
+    }
+
+    /// Splits the lists into leaves.
+    fn split(
+        &self,
+        mean: &[f32],
+        clusters: &mut Clusters,
+        arranged: &mut Arranged,
+    ) -> Result<(), SegmentError> {
+        let space = self.space;
+        let mut starts = vec![0];
+        let mut centroids = Vec::new();
+        let mut vectors = Vec::new();
+        for bounds in arranged.starts.windows(2) {
+            let rows = &mut arranged.order[bounds[0] as usize..bounds[1] as usize];
+            vectors.resize(rows.len() * space.padded, 0.0);
+            for (&row, out) in rows.iter().zip(vectors.chunks_exact_mut(space.padded)) {
+                space.place_row(self.source.row(row as usize)?.values, out);
+                subtract(out, mean);
+            }
+            let leaves = split::split(space.kernels, &vectors, space.padded);
+            let old = rows.to_vec();
+            for (row, from) in rows.iter_mut().zip(&leaves.order) {
+                *row = old[*from as usize];
+            }
+            for length in leaves.lengths {
+                starts.push(starts[starts.len() - 1] + length);
+            }
+            centroids.extend_from_slice(&leaves.centroids);
+        }
+        arranged.starts = starts;
+        clusters.lists = cluster::Level::new(centroids, space.padded, space.kernels);
+        Ok(())
     }
 
     /// Encodes the rows; writes their 8-bit form.

@@ -1,33 +1,48 @@
 //! How far a search has to look for a target of recall, as measured when the segment was built.
 //!
-//! Some of the segment's own rows served as queries. For each the builder found the true nearest
-//! rows, in which of its nearest lists they lie, and at which place among the estimates. The tables
-//! say how many lists and candidates gave which recall, for [`DEPTHS`] nearest rows; what lies
+//! Some of the segment's own rows served as queries, and some that were moved away from all rows, as
+//! queries are that are unlike the data. For each the builder found the true nearest rows, in which
+//! of its nearest lists they lie, and by how much their estimates exceed the best ones. The tables
+//! say how many lists, and which margin, gave which recall, for [`DEPTHS`] nearest rows; what lies
 //! between is interpolated. Queries fall in [`BINS`] classes by how near the best rows of the first
-//! few lists are: a query far from what it found needs more lists, also and above all when it is
-//! unlike the data.
+//! few lists are: a query far from what it found needs more lists.
+//!
+//! WHY a margin and not a number of candidates: where many rows are about equally near, as for a
+//! query far from all of them, the errors of the estimates mix more rows. How large these errors
+//! are depends little on the query.
 
 use super::SegmentError;
-use super::format::{Container, Section};
+use lodgepole_container::{Container, Section};
 
 /// Numbers of nearest rows that were looked for.
 pub(super) const DEPTHS: [usize; 3] = [10, 100, 1_000];
 /// Recalls that were aimed at.
 pub(super) const TARGETS: [f32; 7] = [0.80, 0.90, 0.95, 0.97, 0.98, 0.99, 0.995];
-/// Classes of queries.
-pub(super) const BINS: usize = 3;
-/// Lists looked at before a query is classed.
-pub(super) const FIRST_LISTS: usize = 4;
+/// Classes of queries like the rows, by how near their nearest are.
+pub(super) const NEAR_BINS: usize = 3;
+/// Classes of queries farther away than these.
+pub(super) const FAR_BINS: usize = 3;
+/// All classes.
+pub(super) const BINS: usize = NEAR_BINS + FAR_BINS;
+/// Lists looked at before a query is classed, by whether they are short.
+pub(super) fn first_lists(short: bool) -> usize {
+    if short { 12 } else { 4 }
+}
 /// The k whose estimate classes a query.
 pub(super) const CLASS_K: usize = 10;
 
-/// Numbers in the section: bounds, then candidates, then lists.
-const CANDIDATES_AT: usize = 4;
-const LISTS_AT: usize = CANDIDATES_AT + DEPTHS.len() * BINS * TARGETS.len();
+/// Numbers in the section: bounds, then margins, then lists.
+const MARGINS_AT: usize = BINS;
+const LISTS_AT: usize = MARGINS_AT + DEPTHS.len() * BINS * TARGETS.len();
 pub(super) const NUMBERS: usize = LISTS_AT + DEPTHS.len() * BINS * TARGETS.len();
 
-/// A query beyond all that the builder saw looks at so many times the lists of the last class.
-const STRANGE_FACTOR: f32 = 2.0;
+/// A query in a far class looks at so many times the lists that the builder's did: it comes from a
+/// distribution that the builder did not see.
+const FAR_FACTOR: f32 = 4.0;
+/// The same for a query beyond all that the builder saw.
+const STRANGE_FACTOR: f32 = 8.0;
+/// What the margin of such a query is multiplied with.
+const FAR_MARGIN_FACTOR: f32 = 1.5;
 
 /// How hard a query is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,8 +52,12 @@ pub(super) struct Class {
 }
 
 impl Class {
+    /// The hardest among queries like the rows.
+    pub(super) const LAST_NEAR: Self = Self { bin: NEAR_BINS - 1, factor: 1.0 };
     /// The hardest that the builder saw.
-    pub(super) const LAST: Self = Self { bin: BINS - 1, factor: 1.0 };
+    pub(super) const FARTHEST: Self = Self { bin: BINS - 1, factor: 1.0 };
+    /// Neither the easiest nor the hardest.
+    pub(super) const MIDDLE: Self = Self { bin: NEAR_BINS / 2, factor: 1.0 };
 }
 
 /// The tables of a segment.
@@ -50,20 +69,24 @@ impl<'a> Calibration<'a> {
         container.f32s(Section::Calibration, 0..NUMBERS).map(Self)
     }
 
-    /// The class of a query by the estimate of the [`CLASS_K`]-th nearest in the first lists; the
-    /// last one where that is not known, as in a search among few of the rows, for which estimates
-    /// say something else.
+    /// The class of a query by the estimate of the [`CLASS_K`]-th nearest in the first lists; for a
+    /// hybrid query, whose estimates say something else, the hardest of queries like the rows.
     pub(super) fn class(self, nearest: Option<f32>) -> Class {
-        let Some(nearest) = nearest else { return Class::LAST };
+        let Some(nearest) = nearest else { return Class::LAST_NEAR };
         match self.0[..BINS].iter().position(|bound| nearest <= *bound) {
-            Some(bin) => Class { bin, factor: 1.0 },
-            None => Class { factor: STRANGE_FACTOR, ..Class::LAST },
+            Some(bin) if bin < NEAR_BINS => Class { bin, factor: 1.0 },
+            Some(bin) => Class { bin, factor: FAR_FACTOR },
+            None => Class { bin: BINS - 1, factor: STRANGE_FACTOR },
         }
     }
 
-    /// Candidates of the codes to refine for the k nearest.
-    pub(super) fn candidates(self, k: f32, recall: f32, class: Class) -> f32 {
-        self.of(CANDIDATES_AT, k, recall, class)
+    /// Up to which distance behind the k-th best estimate rows are candidates for the k nearest, in
+    /// units of the query's reach.
+    pub(super) fn margin(self, k: f32, recall: f32, class: Class) -> f32 {
+        // A margin of more than so many nearest is not known to become smaller.
+        let k = k.min(DEPTHS[DEPTHS.len() - 1] as f32);
+        let factor = if class.factor > 1.0 { FAR_MARGIN_FACTOR } else { 1.0 };
+        self.of(MARGINS_AT, k, recall, Class { factor, ..class })
     }
 
     /// Lists to look at for the k nearest.
@@ -93,9 +116,10 @@ impl<'a> Calibration<'a> {
 
     /// Between two depths, a power of k.
     fn between(self, k: f32, at: impl Fn(usize) -> f32) -> f32 {
+        const LEAST: f32 = 1e-6;
         let place = (k.max(1.0).log10() - 1.0).clamp(-1.0, 3.5);
         let low = if place < 1.0 { 0 } else { 1 };
-        let (a, b) = (at(low).max(1.0).ln(), at(low + 1).max(1.0).ln());
+        let (a, b) = (at(low).max(LEAST).ln(), at(low + 1).max(LEAST).ln());
         // Fewer than 10 are as hard to find as 10.
         let share = (place - low as f32).max(0.0);
         mix(a, b, share).exp()

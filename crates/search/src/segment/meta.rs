@@ -2,8 +2,8 @@
 
 use lodgepole_types::Metric;
 
-use super::format::{Container, Section};
 use super::{SegmentError, SegmentKind, SegmentShape};
+use lodgepole_container::{Container, Section};
 
 /// Numbers of the section, each of 64 bits. docs/format/segment.md names them.
 pub(super) const META_WORDS: usize = 12;

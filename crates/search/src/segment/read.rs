@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use lodgepole_kernels::{Kernels, prefetch};
+use lodgepole_kernels::{BLOCK_ROWS, Kernels, block_bytes, prefetch};
 use lodgepole_types::StoredMetadata;
 
-use super::format::{Container, Section};
 use super::meta::Meta;
 use super::space::Space;
 use super::{SegmentBytes, SegmentError, SegmentKind, SourceRow};
 use crate::flat::SparseRef;
+use lodgepole_container::{Container, Section};
 
 /// A segment that can be searched. Cheap to open: it checks header and footer, and reads what says
 /// how to search it.
@@ -130,8 +130,9 @@ impl Segment {
             Section::ListOffsets,
             Section::ListTerms,
             Section::BlockOffsets,
-            Section::Codes,
-            Section::CodeTerms,
+            Section::BlockRows,
+            Section::ListBlocks,
+            Section::Blocks,
             Section::Calibration,
         ];
         let mapped: usize = sections.iter().map(|section| self.container.len(*section)).sum();
@@ -144,6 +145,16 @@ impl Segment {
     /// [`SegmentError::Damaged`] for the first section that is not what was written.
     pub fn verify(&self) -> Result<(), SegmentError> {
         self.container.verify_all()
+    }
+
+    /// Whether lists are found by the codes of their centroids.
+    pub(super) fn has_list_codes(&self) -> bool {
+        self.container.len(Section::ListBlocks) > 0
+    }
+
+    /// Blocks that the codes of the centroids take.
+    pub(super) fn list_blocks(&self) -> usize {
+        if self.has_list_codes() { self.meta.lists.div_ceil(BLOCK_ROWS) } else { 0 }
     }
 
     /// The dense values of a row; empty for those that have none.
@@ -220,7 +231,8 @@ impl Segment {
             if space.padded != meta.padded {
                 return Err(damaged(Section::Meta));
             }
-            let slots = meta.blocks * lodgepole_kernels::BLOCK_ROWS;
+            let block_bytes = block_bytes(meta.padded);
+            let offsets = if meta.blocks > 0 { meta.lists + 1 } else { 0 };
             wanted.extend([
                 (Section::Mean, meta.padded * 4),
                 (Section::Centroids, meta.lists * meta.padded),
@@ -229,8 +241,10 @@ impl Segment {
                 (Section::ListOffsets, (meta.lists + 1) * 4),
                 (Section::Rows8, meta.dense_rows * meta.padded),
                 (Section::Terms8, meta.dense_rows * 8),
-                (Section::Codes, slots * meta.padded / 8),
-                (Section::CodeTerms, slots * 8),
+                (Section::BlockOffsets, offsets * 4),
+                (Section::BlockRows, meta.blocks * 4),
+                (Section::Blocks, meta.blocks * block_bytes),
+                (Section::ListBlocks, self.list_blocks() * block_bytes),
             ]);
         }
         let wrong = wanted.iter().find(|(section, bytes)| self.container.len(*section) != *bytes);

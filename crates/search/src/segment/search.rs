@@ -20,6 +20,7 @@ use lodgepole_kernels::Kernels;
 use lodgepole_types::Filter;
 
 use self::allowed::Allowed;
+pub(super) use self::view::reach_of;
 use super::{LiveSegment, SearchCounters, SearchOptions, SegmentError};
 use crate::query::PreparedQuery;
 use crate::topk::TopK;

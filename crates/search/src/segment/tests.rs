@@ -16,6 +16,7 @@ mod golden;
 mod recall;
 mod records;
 mod sparse;
+mod split;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -1,24 +1,36 @@
-//! Measures how far a search has to look, with rows of the segment as queries.
+//! Measures how far a search has to look, with rows of the segment as queries, and with rows that
+//! were mixed with others.
 //!
-//! INVARIANT: a query does not find itself, or every measurement would be one row too good.
+//! INVARIANT: a query does not find the row it comes from, or every measurement would be one row too
+//! good.
 
 use std::sync::atomic::AtomicBool;
 
-use lodgepole_kernels::{BLOCK_ROWS, BlockTerms, code_block_bytes};
+use lodgepole_kernels::{BLOCK_ROWS, block_bytes};
 use lodgepole_types::Metric;
 
 use super::cluster::Level;
 use super::encode::Codes;
 use super::{Arranged, halt, subtract};
-use crate::segment::calibration::{BINS, CLASS_K, DEPTHS, FIRST_LISTS, NUMBERS, TARGETS, whole};
+use crate::segment::calibration::{
+    BINS, CLASS_K, DEPTHS, FAR_BINS, NEAR_BINS, NUMBERS, TARGETS, first_lists, whole,
+};
 use crate::segment::random::Draw;
+use crate::segment::search::reach_of;
 use crate::segment::space::{Space, square, to_f32};
 use crate::segment::{RowSource, SegmentError};
 
 /// Rows that serve as queries.
-const QUERIES: usize = 224;
-/// The same where every row must be scored for each.
-const QUERIES_WITHOUT_CODES: usize = 40;
+const QUERIES: usize = 150;
+/// Mixed rows that do.
+const MOVED_QUERIES: usize = 100;
+/// What becomes of a row that is moved: so many times itself, and the same of two others.
+const MOVES: [[f32; 3]; 5] =
+    [[0.5, 0.5, 0.0], [1.0, 0.25, -0.25], [1.0, 0.5, -0.5], [1.0, 1.0, -1.0], [1.0, 2.0, -2.0]];
+/// Fewer far queries than this say nothing about classes of their own.
+const FAR_QUERIES_MIN: usize = 24;
+/// Where every row must be scored for each query, so many times fewer.
+const QUERIES_WITHOUT_CODES_SHARE: usize = 5;
 /// Best estimates that are scored to find the nearest.
 const POOL: usize = 6_000;
 /// The share of what may be missed that candidates may miss; lists may miss the rest.
@@ -29,65 +41,136 @@ pub(super) struct Parts<'a> {
     pub(super) source: &'a dyn RowSource,
     pub(super) space: &'a Space,
     pub(super) mean: &'a [f32],
+    /// As their 8-bit form says.
     pub(super) lists: &'a Level,
     pub(super) arranged: &'a Arranged,
     pub(super) codes: &'a Codes,
+    /// Whether clusters were split into lists.
+    pub(super) short_lists: bool,
     /// Source rows that the lists were made from, ascending.
     pub(super) sampled: &'a [u32],
     pub(super) stop: &'a AtomicBool,
 }
 
-/// What one query needs: for each of the nearest rows, nearest first, the place of its list and its
-/// place among the estimates, counted from 1.
+/// What one query needs.
 struct Needs {
     class: f32,
+    /// For each of the nearest rows, nearest first: the place of its list, counted from 1, and its
+    /// estimate in units of the query's reach.
     lists: Vec<u32>,
-    places: Vec<u32>,
+    estimates: Vec<f32>,
+    /// The k-th best estimate of all rows, for each of [`DEPTHS`].
+    kth: [f32; DEPTHS.len()],
 }
 
 /// The numbers of the section `Calibration`.
 pub(super) fn calibrate(parts: &Parts<'_>, draw: &mut Draw) -> Result<Vec<f32>, SegmentError> {
-    let has_codes = !parts.codes.blocks.is_empty();
-    let queries = if has_codes { QUERIES } else { QUERIES_WITHOUT_CODES };
-    let mut needs = Vec::with_capacity(queries);
-    for row in parts.queries(queries, draw) {
-        halt(parts.stop, 0)?;
-        needs.push(parts.measure(row)?);
+    let share = if parts.codes.blocks.is_empty() { QUERIES_WITHOUT_CODES_SHARE } else { 1 };
+    let mut near = Vec::with_capacity(QUERIES);
+    for row in parts.queries(QUERIES / share, draw) {
+        near.push(parts.measure(row, parts.values(row)?)?);
     }
-    needs.sort_by(|a, b| a.class.total_cmp(&b.class));
+    let mut moved = Vec::with_capacity(MOVED_QUERIES);
+    let rows = parts.queries(MOVED_QUERIES / share * 3, draw);
+    for (number, rows) in rows.chunks_exact(3).enumerate() {
+        let from = [parts.values(rows[0])?, parts.values(rows[1])?, parts.values(rows[2])?];
+        let query = mix(from, MOVES[number % MOVES.len()]);
+        moved.push(parts.measure(rows[0], &query)?);
+    }
+    let (bounds, bins) = classes(near, moved);
     let mut numbers = Vec::with_capacity(NUMBERS);
-    for bin in 0..BINS {
-        let last = needs.len() * (bin + 1) / BINS;
-        numbers.push(needs[last.saturating_sub(1)].class);
-    }
-    numbers.push(0.0);
-    type Measured = fn(&Needs) -> &Vec<u32>;
-    let candidates: (Measured, f32) = (|needs| &needs.places, CANDIDATE_SHARE);
-    let lists: (Measured, f32) = (|needs| &needs.lists, 1.0 - CANDIDATE_SHARE);
-    for (of, share) in [candidates, lists] {
-        for depth in DEPTHS {
-            for bin in 0..BINS {
-                let class = &needs[needs.len() * bin / BINS..needs.len() * (bin + 1) / BINS];
-                for target in TARGETS {
-                    let target = 1.0 - (1.0 - target) * share;
-                    numbers.push(needed(class, depth, target, of));
-                }
-            }
+    numbers.extend_from_slice(&bounds);
+    for depth in 0..DEPTHS.len() {
+        let first = numbers.len();
+        for bin in &bins {
+            let excesses = bin.iter().flat_map(|needs| needs.excesses(depth));
+            push_needed(excesses.collect(), CANDIDATE_SHARE, &mut numbers);
         }
+        raise_far(&mut numbers[first..]);
+    }
+    for depth in DEPTHS {
+        let first = numbers.len();
+        for bin in &bins {
+            let lists = bin.iter().flat_map(|needs| needs.lists.iter().take(depth));
+            let lists = lists.map(|list| *list as f32).collect();
+            push_needed(lists, 1.0 - CANDIDATE_SHARE, &mut numbers);
+        }
+        raise_far(&mut numbers[first..]);
     }
     Ok(numbers)
 }
 
-/// The least number with which the share of the nearest `depth` rows of all queries is found.
-fn needed(needs: &[Needs], depth: usize, target: f32, of: impl Fn(&Needs) -> &Vec<u32>) -> f32 {
-    let mut all: Vec<u32> =
-        needs.iter().flat_map(|needs| of(needs).iter().take(depth)).copied().collect();
-    if all.is_empty() {
-        return 1.0;
+/// A query that no row is like.
+fn mix([a, b, c]: [&[f32]; 3], shares: [f32; 3]) -> Vec<f32> {
+    let values = a.iter().zip(b).zip(c);
+    values.map(|((a, b), c)| a * shares[0] + b * shares[1] + c * shares[2]).collect()
+}
+
+/// Sorts queries into classes; answers the upper bound of each, and its queries. The classes of near
+/// queries are even parts of those that were not moved; those of far queries even parts of the rest.
+fn classes(mut near: Vec<Needs>, moved: Vec<Needs>) -> ([f32; BINS], Vec<Vec<Needs>>) {
+    let mut bounds = [f32::INFINITY; BINS];
+    near.sort_by(|a, b| a.class.total_cmp(&b.class));
+    for (bin, bound) in bounds.iter_mut().enumerate().take(NEAR_BINS) {
+        let last = near.len() * (bin + 1) / NEAR_BINS;
+        *bound = near[last.saturating_sub(1)].class;
     }
-    all.sort_unstable();
-    let at = whole(all.len() as f32 * target).clamp(1, all.len());
-    all[at - 1] as f32
+    let farthest = bounds[NEAR_BINS - 1];
+    let (mut far, among): (Vec<_>, Vec<_>) =
+        moved.into_iter().partition(|needs| needs.class > farthest);
+    far.sort_by(|a, b| a.class.total_cmp(&b.class));
+    if far.len() * QUERIES < FAR_QUERIES_MIN * near.len() {
+        // As of rows on a line, where what is mixed is like them.
+        for needs in &mut far {
+            needs.class = farthest;
+        }
+    }
+    for bin in 0..FAR_BINS {
+        let last = far.len() * (bin + 1) / FAR_BINS;
+        bounds[NEAR_BINS + bin] = last.checked_sub(1).map_or(farthest, |last| far[last].class);
+    }
+    let mut bins: Vec<Vec<Needs>> = (0..BINS).map(|_| Vec::new()).collect();
+    for needs in near.into_iter().chain(among).chain(far) {
+        let bin = bounds.iter().position(|bound| needs.class <= *bound).unwrap_or(BINS - 1);
+        bins[bin].push(needs);
+    }
+    (bounds, bins)
+}
+
+/// For each target the least number with which that share of what is looked for is found, when so
+/// much of what is missed may be missed for want of it. Numbers of a class that nothing is known of
+/// are those of the class before.
+fn push_needed(mut all: Vec<f32>, share: f32, numbers: &mut Vec<f32>) {
+    if all.is_empty() {
+        let before = numbers.len().saturating_sub(TARGETS.len());
+        numbers.extend_from_within(before..before + TARGETS.len());
+        return;
+    }
+    all.sort_unstable_by(f32::total_cmp);
+    for target in TARGETS {
+        let target = 1.0 - (1.0 - target) * share;
+        let at = whole(all.len() as f32 * target).clamp(1, all.len());
+        numbers.push(all[at - 1]);
+    }
+}
+
+/// What far queries need is at least what the hardest of the near ones do: they were few.
+fn raise_far(numbers: &mut [f32]) {
+    let (near, far) = numbers.split_at_mut(NEAR_BINS * TARGETS.len());
+    let hardest = &near[near.len() - TARGETS.len()..];
+    for bin in far.chunks_exact_mut(TARGETS.len()) {
+        for (number, least) in bin.iter_mut().zip(hardest) {
+            *number = number.max(*least);
+        }
+    }
+}
+
+impl Needs {
+    /// By how much the estimates of the nearest rows exceed the last that would do without errors.
+    fn excesses(&self, depth: usize) -> impl Iterator<Item = f32> {
+        let estimates = self.estimates.iter().take(DEPTHS[depth]);
+        estimates.map(move |estimate| (estimate - self.kth[depth]).max(0.0))
+    }
 }
 
 /// The best estimates of one query so far: estimate, row and list.
@@ -148,9 +231,10 @@ impl Parts<'_> {
         drawn.into_iter().step_by(step).take(count).collect()
     }
 
-    fn measure(&self, row: usize) -> Result<Needs, SegmentError> {
+    /// What a query needs that comes from a row.
+    fn measure(&self, row: usize, values: &[f32]) -> Result<Needs, SegmentError> {
+        halt(self.stop, 0)?;
         let space = self.space;
-        let values = self.values(row)?;
         let mut query = vec![0.0; space.padded];
         space.place_query(values, square(space.kernels, values), &mut query);
         let order = self.order(&query);
@@ -161,18 +245,33 @@ impl Parts<'_> {
         let Estimates { class, entries: mut estimates, .. } =
             self.estimates(&query, &order, row)?;
         estimates.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let reach = self.reach(&query);
+        let last = estimates.len().saturating_sub(1);
+        let kth = DEPTHS
+            .map(|depth| estimates.get(last.min(depth - 1)).map_or(0.0, |entry| entry.0 / reach));
         let mut exact = Vec::with_capacity(estimates.len());
-        for (place, (_, other, list)) in (1_u32..).zip(&estimates) {
+        for (estimate, other, list) in &estimates {
             let distance = self.distance(values, self.values(*other as usize)?);
-            exact.push((distance, place, rank[*list as usize]));
+            exact.push((distance, estimate / reach, rank[*list as usize]));
         }
         exact.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         exact.truncate(DEPTHS[DEPTHS.len() - 1].min(exact.len() / 2));
         Ok(Needs {
             class,
             lists: exact.iter().map(|entry| entry.2).collect(),
-            places: exact.iter().map(|entry| entry.1).collect(),
+            estimates: exact.iter().map(|entry| entry.1).collect(),
+            kth,
         })
+    }
+
+    /// The unit of margins, as in a search.
+    fn reach(&self, query: &[f32]) -> f32 {
+        if !self.space.is_euclidean() {
+            return 1.0;
+        }
+        let mut around = query.to_vec();
+        subtract(&mut around, self.mean);
+        reach_of(self.space.kernels.squared_norm(&around).sqrt())
     }
 
     fn values(&self, row: usize) -> Result<&[f32], SegmentError> {
@@ -190,6 +289,12 @@ impl Parts<'_> {
         } else {
             -kernels.dot(query, self.mean)
         };
+        // As a search does, which knows query and centroids in 8 bits.
+        let mut codes = vec![0; around.len()];
+        let scale = kernels.quantise_i8(&around, &mut codes);
+        for (value, code) in around.iter_mut().zip(codes) {
+            *value = f32::from(code) * scale;
+        }
         kernels.dot_rows(&around, self.lists.values(), &mut products);
         let mut order: Vec<(f32, u32)> = (0_u32..)
             .zip(products)
@@ -215,7 +320,8 @@ impl Parts<'_> {
     ) -> Result<Estimates, SegmentError> {
         let mut all = Estimates::new(but);
         let table = self.space.kernels.code_table(query);
-        let block_bytes = code_block_bytes(self.space.padded);
+        let block_bytes = block_bytes(self.space.padded);
+        let first = first_lists(self.short_lists).min(order.len());
         let mut placed = vec![0.0; self.space.padded];
         let mut out = Vec::new();
         for (place, &(base, list)) in order.iter().enumerate() {
@@ -229,21 +335,15 @@ impl Parts<'_> {
                 }
             } else {
                 let blocks = self.codes.starts[at] as usize..self.codes.starts[at + 1] as usize;
-                let slots = blocks.start * BLOCK_ROWS..blocks.end * BLOCK_ROWS;
-                let terms = BlockTerms {
-                    a: &self.codes.a[slots.clone()],
-                    b: &self.codes.b[slots.clone()],
-                    base,
-                };
-                out.resize(slots.len(), 0.0);
+                out.resize(blocks.len() * BLOCK_ROWS, 0.0);
                 let bytes = blocks.start * block_bytes..blocks.end * block_bytes;
-                let codes = &self.codes.blocks[bytes];
-                self.space.kernels.scan_estimates(&table, codes, terms, &mut out);
+                let blocks = &self.codes.blocks[bytes];
+                self.space.kernels.scan_estimates(&table, blocks, base, &mut out);
             }
             for (row, estimate) in rows.zip(&out) {
                 all.push((*estimate, row, list));
             }
-            if place + 1 == FIRST_LISTS.min(order.len()) {
+            if place + 1 == first {
                 all.set_class();
             }
         }

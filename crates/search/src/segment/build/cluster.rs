@@ -15,7 +15,7 @@ use crate::segment::random::Draw;
 /// Lloyd's rounds.
 const ROUNDS: usize = 5;
 /// Up to so many lists every row is compared with every centroid.
-const DIRECT_LISTS_MAX: usize = 1_024;
+const DIRECT_LISTS_MAX: usize = 256;
 /// Regions whose lists a row is compared with.
 const REGIONS_LOOKED_AT: usize = 6;
 
@@ -33,6 +33,11 @@ impl Level {
         let half_norms =
             values.chunks_exact(padded).map(|row| kernels.squared_norm(row) / 2.0).collect();
         Self { padded, values, half_norms, kernels }
+    }
+
+    /// Other values with the norms of these.
+    pub(super) fn with_values(&self, values: Vec<f32>) -> Self {
+        Self { values, half_norms: self.half_norms.clone(), ..*self }
     }
 
     pub(super) fn len(&self) -> usize {

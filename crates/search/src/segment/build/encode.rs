@@ -11,17 +11,16 @@
 //! The bracket is the term a of the row and f its term b. For the inner product the query has unit
 //! length and rows may have any, so c is taken in units of the rows' typical length (`reference`).
 
-use lodgepole_kernels::{BLOCK_ROWS, code_block_bytes};
+use lodgepole_kernels::{BLOCK_ROWS, BlockTerms, block_bytes, code_block_bytes};
 
 use super::cluster::Level;
 use crate::segment::space::{Space, to_f32};
 
-/// Codes and terms, growing list by list.
+/// Blocks of codes and terms, growing list by list.
 #[derive(Debug)]
 pub(super) struct Codes {
     pub(super) blocks: Vec<u8>,
-    pub(super) a: Vec<f32>,
-    pub(super) b: Vec<f32>,
+    terms: BlockTerms,
     /// For each list the mean of |r|², the variance of |r|²/2, and |c|².
     pub(super) spreads: Vec<[f32; 4]>,
     /// First block of each list, and the end of the last.
@@ -29,6 +28,8 @@ pub(super) struct Codes {
     pub(super) reference: f32,
     /// Whether signs are kept; without, only the spreads are measured.
     pub(super) packed: bool,
+    /// Added to every estimate.
+    around: f32,
     residuals: Vec<f32>,
     filled: usize,
     sum: f64,
@@ -40,12 +41,12 @@ impl Codes {
     pub(super) fn new(space: &Space, reference: f32) -> Self {
         Self {
             blocks: Vec::new(),
-            a: Vec::new(),
-            b: Vec::new(),
+            terms: BlockTerms::PADDING,
             spreads: Vec::new(),
             starts: vec![0],
             reference,
             packed: true,
+            around: 0.0,
             residuals: vec![0.0; BLOCK_ROWS * space.padded],
             filled: 0,
             sum: 0.0,
@@ -69,8 +70,8 @@ impl Codes {
         } else {
             (factor * along - product) / self.reference
         };
-        self.a.push(a);
-        self.b.push(factor);
+        self.terms.a[self.filled] = a + self.around;
+        self.terms.b[self.filled] = factor;
         self.sum += f64::from(square);
         self.square_sum += f64::from(square / 2.0).powi(2);
         self.count += 1;
@@ -91,24 +92,26 @@ impl Codes {
         let center: f32 = centroid.iter().zip(mean).map(|(c, m)| (c + m) * (c + m)).sum();
         self.spreads.push([to_f32(square), to_f32(variance), center, 0.0]);
         (self.sum, self.square_sum, self.count) = (0.0, 0.0, 0);
-        self.starts.push(u32::try_from(self.a.len() / BLOCK_ROWS).unwrap_or(u32::MAX));
+        self.starts.push(u32::try_from(self.count_blocks(space)).unwrap_or(u32::MAX));
     }
 
     fn flush(&mut self, space: &Space) {
-        if !self.packed {
-            self.a.clear();
-            self.b.clear();
-            self.filled = 0;
-            return;
+        if self.packed {
+            let start = self.blocks.len();
+            self.blocks.resize(start + block_bytes(space.padded), 0);
+            let block = &mut self.blocks[start..];
+            let rows = &self.residuals[..self.filled * space.padded];
+            let codes = &mut block[..code_block_bytes(space.padded)];
+            space.kernels.pack_signs(rows, space.padded, codes);
+            self.terms.put(block);
         }
-        let start = self.blocks.len();
-        self.blocks.resize(start + code_block_bytes(space.padded), 0);
-        let rows = &self.residuals[..self.filled * space.padded];
-        space.kernels.pack_signs(rows, space.padded, &mut self.blocks[start..]);
-        // Padding is farther than anything.
-        self.a.resize(self.a.len().next_multiple_of(BLOCK_ROWS), f32::INFINITY);
-        self.b.resize(self.a.len(), 0.0);
+        self.terms = BlockTerms::PADDING;
         self.filled = 0;
+    }
+
+    /// Blocks so far.
+    pub(super) fn count_blocks(&self, space: &Space) -> usize {
+        self.blocks.len() / block_bytes(space.padded)
     }
 }
 
@@ -143,16 +146,43 @@ impl Sums {
     }
 }
 
+/// The codes of centroids, as if they were the rows of one list around the mean. For distances,
+/// half of how far the rows lie around each, on average, is part of its term a (`spreads`, by list,
+/// or none): so the estimate of a list is that of its rows.
+pub(super) fn encode_level(
+    space: &Space,
+    level: &Level,
+    (reference, spreads): (f32, &[[f32; 4]]),
+    mean: &[f32],
+) -> Vec<u8> {
+    let none = vec![0.0; space.padded];
+    let mut lists = Codes::new(space, reference);
+    for list in 0..level.len() {
+        let spread = spreads.get(list).filter(|_| space.is_euclidean());
+        lists.around = spread.map_or(0.0, |spread| spread[0] / 2.0);
+        lists.push(space, level.of(list), &none, mean);
+    }
+    lists.end_list(space, &none, mean);
+    lists.blocks
+}
+
 /// The 8-bit form of rows: scale and norm of each beside its values.
 pub(super) fn quantise(space: &Space, row: &[f32], out: &mut [i8]) -> [f32; 2] {
     let scale = space.kernels.quantise_i8(row, out);
     [scale, space.kernels.squared_norm(row).sqrt()]
 }
 
-/// The 8-bit form of centroids.
+/// The 8-bit form of centroids: values, and terms as of rows.
 pub(super) fn quantise_level(space: &Space, level: &Level) -> (Vec<i8>, Vec<[f32; 2]>) {
     let mut values = vec![0; level.len() * space.padded];
     let rows = values.chunks_exact_mut(space.padded).enumerate();
     let terms = rows.map(|(list, out)| quantise(space, level.of(list), out)).collect();
     (values, terms)
+}
+
+/// Centroids as their 8-bit form says, but with the norms that they have.
+pub(super) fn read_level(level: &Level, (values, terms): (&[i8], &[[f32; 2]])) -> Level {
+    let rows = values.chunks_exact(values.len() / terms.len().max(1)).zip(terms);
+    let read = rows.flat_map(|(row, terms)| row.iter().map(|value| f32::from(*value) * terms[0]));
+    level.with_values(read.collect())
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use super::halt;
 use crate::columns::ColumnsBuilder;
 use crate::postings::PostingsBuilder;
-use crate::segment::format::{Section, SegmentWriter};
 use crate::segment::{RowSource, SegmentError};
+use lodgepole_container::{Section, SegmentWriter};
 
 /// Writes the sections. `order` holds source rows, the `dense` first of which have a dense vector.
 pub(super) fn write(

@@ -83,29 +83,31 @@ impl<'a> Allowed<'a> {
 
     /// How many of a run of rows are allowed.
     pub(super) fn count_in(&self, rows: Range<usize>) -> usize {
-        match self {
-            Self::All => rows.len(),
-            Self::Living(_) | Self::Many(_) => {
-                let starts = rows.clone().step_by(64);
-                let ones = starts.map(|start| {
-                    self.bits(start, rows.end.min(start + 64) - start).count_ones() as usize
-                });
-                ones.sum()
-            }
-            Self::Few(few) => {
-                let first = few.partition_point(|row| (*row as usize) < rows.start);
-                few[first..].partition_point(|row| (*row as usize) < rows.end)
-            }
-        }
+        let starts = rows.clone().step_by(64);
+        starts
+            .map(|start| self.bits(start, rows.end.min(start + 64) - start).count_ones() as usize)
+            .sum()
     }
 
-    /// One word for each 32 rows of a run.
-    pub(super) fn block_words(&self, rows: Range<usize>, words: &mut Vec<u32>) {
-        words.clear();
-        for start in rows.clone().step_by(32) {
-            let bits = self.bits(start, rows.end.min(start + 32) - start);
-            words.push(u32::try_from(bits).unwrap_or(u32::MAX));
+    /// One word for each 32 lists, by their first rows: which of them have rows that are allowed.
+    pub(super) fn list_words(&self, starts: &[u32]) -> Vec<u32> {
+        let mut words = vec![0_u32; starts.len().saturating_sub(1).div_ceil(32)];
+        for (list, bounds) in starts.windows(2).enumerate() {
+            let (start, end) = (bounds[0] as usize, bounds[1] as usize);
+            let any = (start..end)
+                .step_by(64)
+                .any(|start| self.bits(start, end.min(start + 64) - start) != 0);
+            words[list / 32] |= u32::from(any) << (list % 32);
         }
+        words
+    }
+
+    /// One word for the up to 32 rows of a block.
+    pub(super) fn block_word(&self, rows: Range<usize>) -> u32 {
+        if self.is_all() {
+            return u32::MAX;
+        }
+        u32::try_from(self.bits(rows.start, rows.len())).unwrap_or(u32::MAX)
     }
 
     /// Up to 64 rows from `start` on.

@@ -1,6 +1,6 @@
 //! Dense and hybrid queries.
 
-use lodgepole_kernels::{Cut, Kernels};
+use lodgepole_kernels::{BLOCK_ROWS, Kernels, Pick};
 
 use super::allowed::Allowed;
 use super::finish::{Fine, certain, push, refine, score};
@@ -10,9 +10,14 @@ use super::scan::CodeScan;
 use super::sparse::Extra;
 use super::view::{Look, View};
 use crate::query::{DenseQuery, PreparedQuery, SparseQuery};
-use crate::segment::calibration::{CLASS_K, Calibration, Class, FIRST_LISTS, whole};
+use crate::segment::calibration::{CLASS_K, Calibration, Class, DEPTHS, first_lists, whole};
 use crate::segment::{LiveSegment, SearchCounters, SearchOptions, SegmentError, SegmentKind};
 use crate::topk::TopK;
+
+/// A search for more than one of so many rows looks at all lists.
+const MANY_SHARE: f32 = 8.0;
+/// Blocks scanned with one threshold.
+const PICKS: usize = 32;
 
 /// One dense query over all segments.
 pub(super) struct DenseSearch<'q, 'a> {
@@ -23,14 +28,13 @@ pub(super) struct DenseSearch<'q, 'a> {
     options: &'q SearchOptions<'q>,
     look: Option<Look>,
     pool: Pool,
-    /// Candidates that the segments looked at so far ask for.
-    refined: usize,
+    /// The margin of candidates that the segments looked at so far ask for.
+    margin: f32,
     fine: Vec<Fine>,
     /// For a hybrid query, by segment.
     extras: Vec<Option<Extra>>,
     hits: Vec<(u32, f32)>,
-    words: Vec<u32>,
-    estimates: Vec<f32>,
+    picks: Vec<Pick>,
 }
 
 impl<'q, 'a> DenseSearch<'q, 'a> {
@@ -48,13 +52,13 @@ impl<'q, 'a> DenseSearch<'q, 'a> {
             segments,
             options,
             look: None,
-            pool: Pool::new(options.k * 2),
-            refined: 0,
+            // Margins were measured behind the tenth best, not behind fewer.
+            pool: Pool::new(options.k.max(DEPTHS[0])),
+            margin: 0.0,
             fine: Vec::new(),
             extras: segments.iter().map(|_| None).collect(),
             hits: Vec::new(),
-            words: Vec::new(),
-            estimates: Vec::new(),
+            picks: Vec::new(),
         }
     }
 
@@ -144,51 +148,74 @@ impl<'q, 'a> DenseSearch<'q, 'a> {
             return self.refine(view, number, &allowed.below(rows), counters);
         }
         let calibration = Calibration::read(&segment.container)?;
-        self.pool.widen(self.candidates(&calibration, Class::LAST, hybrid));
+        let margin = self.margin_of(&calibration, Class::FARTHEST, view, hybrid);
+        self.pool.set_margin(self.margin.max(margin));
         let list = ListScan { view, scan: &scan, segment: number, allowed };
-        let unfiltered = matches!(allowed, Allowed::All | Allowed::Living(_)) && !hybrid;
+        // Among few of the rows, fewer are as near as the nearest of all.
+        let class_k = (!hybrid).then(|| (CLASS_K * matches).div_ceil(rows));
         if segment.kind() == SegmentKind::Flat {
             let seen = [scan.only(view)?];
             self.scan_lists(&list, &seen, counters)?;
-            self.classify(&calibration, unfiltered, hybrid);
+            self.classify(&calibration, class_k, view);
             return Ok(());
         }
-        let mut probe = Probe::new(view, scan.terms, allowed)?;
-        if hybrid {
-            self.classify(&calibration, unfiltered, hybrid);
-            return self.scan_lists(&list, &probe.next(usize::MAX), counters);
-        }
-        self.scan_lists(&list, &probe.next(FIRST_LISTS), counters)?;
-        let class = self.classify(&calibration, unfiltered, hybrid);
-        // The k nearest of few rows are as far as more than k of all rows.
-        let among_all = self.options.k as f32 * rows as f32 / matches as f32;
         let recall = self.options.recall.for_planning();
-        let wanted = calibration.lists(among_all, recall, class) * self.options.scan_factor;
-        let mut next = whole(wanted).saturating_sub(FIRST_LISTS);
+        let factor = self.options.scan_factor;
+        let lists = |among_all: f32, class| {
+            let lists = whole(calibration.lists(among_all, recall, class) * factor);
+            // What so many rows need was not measured, and hardly differs from all lists.
+            if among_all * MANY_SHARE > rows as f32 { usize::MAX } else { lists }
+        };
+        // The k nearest of few rows are as far as more than k of all rows.
+        let k = self.options.k as f32;
+        let share = matches as f32 / rows as f32;
+        let mut probe = Probe::new(view, scan.terms, allowed, lists(k / share, Class::MIDDLE))?;
+        if hybrid {
+            self.classify(&calibration, class_k, view);
+            return self.scan_lists(&list, &probe.next(usize::MAX)?, counters);
+        }
+        let first = first_lists(segment.has_list_codes());
+        let near = probe.next(first)?;
+        self.scan_lists(&list, &near, counters)?;
+        let class = self.classify(&calibration, class_k, view);
+        // Near the query they may be fewer still, as where a whole region is dead.
+        let share = share.min(list.share_of(&near));
+        let mut next = lists(k / share, class).saturating_sub(first);
         loop {
-            self.scan_lists(&list, &probe.next(next), counters)?;
+            self.scan_lists(&list, &probe.next(next)?, counters)?;
             let found = self.pool.len() + self.fine.len();
             if probe.is_empty() || found >= self.options.k.min(matches) {
                 return Ok(());
             }
-            next = FIRST_LISTS;
+            next = first;
         }
     }
 
     /// Finds out how hard the query is, and so how many candidates to keep from now on.
-    fn classify(&mut self, calibration: &Calibration<'_>, unfiltered: bool, hybrid: bool) -> Class {
-        let class = calibration.class(unfiltered.then(|| self.kth(CLASS_K)));
-        self.refined = self.refined.max(self.candidates(calibration, class, hybrid));
-        self.pool.keep(self.refined);
+    fn classify(
+        &mut self,
+        calibration: &Calibration<'_>,
+        class_k: Option<usize>,
+        view: &View<'_>,
+    ) -> Class {
+        let class = calibration.class(class_k.map(|k| self.kth(k)));
+        self.margin = self.margin.max(self.margin_of(calibration, class, view, class_k.is_none()));
+        self.pool.set_margin(self.margin);
         class
     }
 
-    /// Candidates to refine. The sparse part of a hybrid query was not calibrated.
-    fn candidates(&self, calibration: &Calibration<'_>, class: Class, hybrid: bool) -> usize {
+    /// Up to how far behind the k-th best estimate rows are candidates. The sparse part of a hybrid
+    /// query was not calibrated.
+    fn margin_of(
+        &self,
+        calibration: &Calibration<'_>,
+        class: Class,
+        view: &View<'_>,
+        hybrid: bool,
+    ) -> f32 {
         let (k, recall) = (self.options.k, self.options.recall.for_planning());
         let factor = self.options.scan_factor.max(1.0) * if hybrid { 2.0 } else { 1.0 };
-        let candidates = calibration.candidates(k as f32, recall, class) * factor;
-        whole(candidates).max(k * 2)
+        calibration.margin(k as f32, recall, class) * factor * view.reach()
     }
 
     fn refine(
@@ -223,8 +250,8 @@ impl<'q, 'a> DenseSearch<'q, 'a> {
         counters: &mut SearchCounters,
     ) -> Result<(), SegmentError> {
         for seen in lists {
-            let rows = list.scan.rows(seen.list);
             counters.lists_probed += 1;
+            let rows = list.scan.rows(seen.list);
             counters.rows_scanned += rows.len() as u64;
             if !list.scan.has_codes() {
                 let rows = list.allowed.within(rows);
@@ -232,29 +259,27 @@ impl<'q, 'a> DenseSearch<'q, 'a> {
             } else if self.extras[list.segment as usize].is_some() {
                 self.scan_hybrid(list, *seen)?;
             } else {
-                self.scan_codes(list, *seen)?;
+                let all = list.allowed.is_all();
+                for (block, rows) in list.scan.blocks(seen.list) {
+                    let allowed = if all { u32::MAX } else { list.allowed.block_word(rows) };
+                    self.picks.push(Pick { block, base: seen.base, allowed });
+                    if self.picks.len() == PICKS {
+                        self.scan_picks(list)?;
+                    }
+                }
             }
         }
-        Ok(())
+        self.scan_picks(list)
     }
 
-    /// Scans the codes of one list.
-    fn scan_codes(&mut self, list: &ListScan<'_>, seen: Seen) -> Result<(), SegmentError> {
-        for (blocks, rows) in list.scan.runs(seen.list) {
-            let words = if list.allowed.is_all() {
-                None
-            } else {
-                list.allowed.block_words(rows.clone(), &mut self.words);
-                Some(self.words.as_slice())
-            };
-            let cut = Cut { threshold: self.pool.threshold(), allowed: words };
-            self.hits.clear();
-            list.scan.below(seen.base, blocks, cut, &mut self.hits)?;
-            let first_row = u32::try_from(rows.start).unwrap_or(u32::MAX);
-            for &(offset, estimate) in &self.hits {
-                let row = first_row + offset;
-                self.pool.push(Entry { estimate, segment: list.segment, row });
-            }
+    /// Scans the codes of the picked blocks.
+    fn scan_picks(&mut self, list: &ListScan<'_>) -> Result<(), SegmentError> {
+        self.hits.clear();
+        list.scan.below(&self.picks, self.pool.threshold(), &mut self.hits)?;
+        self.picks.clear();
+        for &(slot, estimate) in &self.hits {
+            let row = list.scan.row_of(slot);
+            self.pool.push(Entry { estimate, segment: list.segment, row });
         }
         Ok(())
     }
@@ -262,12 +287,13 @@ impl<'q, 'a> DenseSearch<'q, 'a> {
     /// The same for a hybrid query: the sum of both parts must be below the threshold.
     fn scan_hybrid(&mut self, list: &ListScan<'_>, seen: Seen) -> Result<(), SegmentError> {
         let Some(extra) = &self.extras[list.segment as usize] else { return Ok(()) };
-        for (blocks, rows) in list.scan.runs(seen.list) {
-            list.scan.estimates(seen.base, blocks, &mut self.estimates)?;
-            list.allowed.block_words(rows.clone(), &mut self.words);
+        let mut estimates = [0.0; BLOCK_ROWS];
+        for (block, rows) in list.scan.blocks(seen.list) {
+            list.scan.estimates(seen.base, block, &mut estimates)?;
+            let allowed = list.allowed.block_word(rows.clone());
             for (at, row) in rows.enumerate() {
-                let estimate = self.estimates[at] - extra.at(row);
-                if estimate < self.pool.threshold() && self.words[at / 32] >> (at % 32) & 1 == 1 {
+                let estimate = estimates[at] - extra.at(row);
+                if estimate < self.pool.threshold() && allowed >> at & 1 == 1 {
                     let row = u32::try_from(row).unwrap_or(u32::MAX);
                     self.pool.push(Entry { estimate, segment: list.segment, row });
                 }
@@ -306,6 +332,20 @@ struct ListScan<'s> {
     scan: &'s CodeScan<'s>,
     segment: u32,
     allowed: &'s Allowed<'s>,
+}
+
+impl ListScan<'_> {
+    /// Which share of the rows of some lists may be found; 1 of none.
+    fn share_of(&self, lists: &[Seen]) -> f32 {
+        let (mut found, mut all) = (0, 0);
+        if !self.allowed.is_all() {
+            for rows in lists.iter().map(|seen| self.scan.rows(seen.list)) {
+                all += rows.len();
+                found += self.allowed.count_in(rows);
+            }
+        }
+        if all == 0 { 1.0 } else { found.max(1) as f32 / all as f32 }
+    }
 }
 
 /// Up to so many of `rows` rows are looked at by their 8-bit form. That costs about 10 ns a row,

@@ -8,9 +8,9 @@ use lodgepole_kernels::{Kernels, prefetch};
 use super::pool::{Entry, ascending, from_ascending};
 use super::view::View;
 use crate::query::PreparedQuery;
-use crate::segment::format::Section;
 use crate::segment::{LiveSegment, SearchCounters, Segment, SegmentError, SourceRow};
 use crate::topk::{Candidate, TopK};
+use lodgepole_container::Section;
 
 /// Standard errors on each side.
 const CERTAIN: f32 = 3.0;

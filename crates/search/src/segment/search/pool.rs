@@ -20,36 +20,48 @@ impl Entry {
     }
 }
 
-/// The best so many by estimate. Cut back by selection whenever it holds twice as many.
+/// The rows up to a margin behind the k-th best estimate. Cut back by selection whenever it holds
+/// twice as many as after the last time.
 #[derive(Debug)]
 pub(in crate::segment) struct Pool {
-    keep: usize,
+    k: usize,
+    margin: f32,
     entries: Vec<Entry>,
     threshold: f32,
+    cut_at: usize,
     scratch: Vec<u32>,
 }
 
+/// Rows that are kept beside four for each that is wanted, whatever the margin: they cost little,
+/// and where rows are copies of each other the builder saw no errors.
+const LEAST: usize = 40;
+/// Rows that are kept at most, and as many for each that is wanted: where nearly all rows are equally
+/// far.
+const MOST: usize = 8_192;
+const MOST_FOR_EACH: usize = 16;
+
 impl Pool {
-    pub(in crate::segment) fn new(keep: usize) -> Self {
-        Self {
-            keep: keep.max(1),
+    pub(in crate::segment) fn new(k: usize) -> Self {
+        let mut pool = Self {
+            k: k.max(1),
+            margin: f32::INFINITY,
             entries: Vec::new(),
             threshold: f32::INFINITY,
+            cut_at: 0,
             scratch: Vec::new(),
-        }
+        };
+        pool.cut_at = pool.least() * 2;
+        pool
     }
 
-    /// Keeps at least so many from now on.
-    pub(in crate::segment) fn widen(&mut self, keep: usize) {
-        self.keep = self.keep.max(keep);
+    /// Keeps rows up to so far behind the k-th best from now on.
+    pub(in crate::segment) fn set_margin(&mut self, margin: f32) {
+        self.margin = margin;
+        self.cut();
     }
 
-    /// Keeps so many from now on.
-    pub(in crate::segment) fn keep(&mut self, keep: usize) {
-        self.keep = keep.max(1);
-        if self.entries.len() > self.keep {
-            self.cut();
-        }
+    fn least(&self) -> usize {
+        self.k * 4 + LEAST
     }
 
     /// What an estimate must be below.
@@ -64,7 +76,7 @@ impl Pool {
     pub(in crate::segment) fn push(&mut self, entry: Entry) {
         if entry.estimate < self.threshold {
             self.entries.push(entry);
-            if self.entries.len() >= self.keep * 2 {
+            if self.entries.len() >= self.cut_at {
                 self.cut();
             }
         }
@@ -87,18 +99,21 @@ impl Pool {
     }
 
     fn cut(&mut self) {
-        if self.entries.len() <= self.keep {
+        let (least, most) = (self.least(), self.k * MOST_FOR_EACH + MOST);
+        if self.entries.len() <= least {
             return;
         }
-        // Integers are selected among, and entries only filtered. No gain was measured beyond noise.
-        let last = self.kth(self.keep);
+        let kth = self.kth(self.k);
+        let last = self.kth(least).max(kth + self.margin);
+        // Integers are selected among, and entries only filtered.
         self.entries.retain(|entry| entry.estimate <= last);
-        if self.entries.len() > self.keep {
-            // Equal estimates, as of copies of one row.
-            self.entries.select_nth_unstable_by(self.keep - 1, Entry::order);
-            self.entries.truncate(self.keep);
+        self.threshold = if last.is_finite() { last } else { f32::INFINITY };
+        if self.entries.len() > most {
+            self.entries.select_nth_unstable_by(most - 1, Entry::order);
+            self.entries.truncate(most);
+            self.threshold = self.kth(most);
         }
-        self.threshold = last;
+        self.cut_at = self.entries.len() * 2;
     }
 }
 

@@ -8,10 +8,14 @@
 //! spent them on the few queries that are far from everything, where no list stands out.
 
 use super::allowed::Allowed;
-use super::pool::ascending;
+use super::pool::{ascending, from_ascending};
+use super::scan::Blocks;
 use super::view::View;
 use crate::segment::SegmentError;
-use crate::segment::format::Section;
+use lodgepole_container::Section;
+
+/// From one dead row in so many on, lists are looked through for those without living rows.
+const DEAD_SHARE: usize = 20;
 
 /// What is known of the lists of a segment before a query.
 #[derive(Debug, Clone, Copy)]
@@ -41,62 +45,189 @@ impl Seen {
 
 /// The lists not looked at yet.
 #[derive(Debug)]
-pub(in crate::segment) struct Probe {
+pub(in crate::segment) struct Probe<'s, 'a> {
+    view: &'s View<'a>,
+    terms: ListTerms<'a>,
+    /// Lists with rows that may be found; all of them without.
+    worth: Option<Vec<u32>>,
+    /// By the codes of the centroids, for each list.
+    estimates: Vec<f32>,
     /// Where the rows' estimates lie, as a number in their order, and below it the list.
     ///
     /// Distance above, number below, so that integers are selected among.
     keys: Vec<u64>,
-    /// By list.
-    bases: Vec<f32>,
+    /// Lists that are left out of `keys`, if any, are farther than those in it.
+    complete: bool,
+    /// The farthest that was taken from them so far.
+    taken: Option<u64>,
+    /// How many these are.
+    count_taken: usize,
+    /// Lists whose place is known exactly, with it.
+    ready: Vec<(u64, Seen)>,
 }
 
-impl Probe {
-    /// All lists with rows that may be found.
+impl<'s, 'a> Probe<'s, 'a> {
+    /// All lists with rows that may be found. About `count` of them will be asked for.
     pub(in crate::segment) fn new(
-        view: &View<'_>,
-        terms: ListTerms<'_>,
+        view: &'s View<'a>,
+        terms: ListTerms<'a>,
         allowed: &Allowed<'_>,
+        count: usize,
     ) -> Result<Self, SegmentError> {
-        let count = terms.spreads.len();
-        let mut sums = vec![0; count];
-        let all = 0..count * view.codes().len();
-        let centroids = view.segment.container.i8s(Section::Centroids, all)?;
-        view.look.kernels.dot_i8_rows(view.codes(), centroids, &mut sums);
-        let (mut keys, mut bases) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        for (list, sum) in (0_u32..).zip(sums) {
-            let at = list as usize;
-            let base = view.estimate(terms.centroids[at], sum);
-            bases.push(base);
-            let rows = terms.starts[at] as usize..terms.starts[at + 1] as usize;
-            let empty = match allowed {
-                Allowed::All | Allowed::Living(_) => rows.is_empty(),
-                Allowed::Few(_) | Allowed::Many(_) => allowed.count_in(rows) == 0,
-            };
-            if !empty {
-                let around = if view.is_euclidean() { terms.spreads[at][0] / 2.0 } else { 0.0 };
-                keys.push(u64::from(ascending(base + around)) << 32 | u64::from(list));
+        let worth = match allowed {
+            Allowed::All => None,
+            // Hardly a list is dead as a whole where few rows are.
+            Allowed::Living(dead) if dead.len() * DEAD_SHARE < view.segment.rows() => None,
+            Allowed::Living(_) | Allowed::Few(_) | Allowed::Many(_) => {
+                Some(allowed.list_words(terms.starts))
             }
+        };
+        let mut probe = Self {
+            view,
+            terms,
+            worth,
+            keys: Vec::new(),
+            complete: false,
+            taken: None,
+            count_taken: 0,
+            estimates: Vec::new(),
+            ready: Vec::new(),
+        };
+        if view.segment.has_list_codes() {
+            probe.estimate()?;
+            probe.gather(count);
+        } else {
+            probe.gather_all()?;
         }
-        Ok(Self { keys, bases })
+        Ok(probe)
     }
 
     pub(in crate::segment) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.is_empty() && self.ready.is_empty() && self.complete
     }
 
-    /// The next lists, in no order: they are all nearer than those left.
-    pub(in crate::segment) fn next(&mut self, count: usize) -> Vec<Seen> {
-        let left = self.keys.len() - count.min(self.keys.len());
+    /// Takes all lists from their 8-bit centroids.
+    fn gather_all(&mut self) -> Result<(), SegmentError> {
+        let count = self.terms.spreads.len();
+        let lists: Vec<u32> = (0_u32..).take(count).filter(|list| self.is_worth(*list)).collect();
+        self.complete = true;
+        self.make_ready(&lists)
+    }
+
+    fn is_worth(&self, list: u32) -> bool {
+        self.worth.as_ref().is_none_or(|words| words[list as usize / 32] >> (list % 32) & 1 == 1)
+    }
+
+    /// Estimates all lists by the codes of their centroids. Those not worth a look are infinitely
+    /// far.
+    fn estimate(&mut self) -> Result<(), SegmentError> {
+        Blocks::of(self.view, Section::ListBlocks).estimates(
+            self.view.look,
+            self.view.around_mean(),
+            self.view.segment.list_blocks(),
+            &mut self.estimates,
+        )?;
+        self.estimates.truncate(self.terms.spreads.len());
+        if self.worth.is_some() {
+            for list in 0..self.estimates.len() {
+                if !self.is_worth(u32::try_from(list).unwrap_or(u32::MAX)) {
+                    self.estimates[list] = f32::INFINITY;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Collects the next `count` lists and some more, by their estimates. Where the bar for that is,
+    /// a sample of the lists says.
+    fn gather(&mut self, count: usize) {
+        /// One of so many lists is in the sample.
+        const SAMPLE_STEP: usize = 8;
+        let sample = self.estimates.len() / SAMPLE_STEP;
+        let rank = (self.count_taken + count.saturating_mul(2)) / SAMPLE_STEP + 8;
+        let mut bar = f32::MAX;
+        if rank < sample {
+            let estimates = self.estimates.iter().step_by(SAMPLE_STEP);
+            let mut numbers: Vec<u32> = estimates.map(|estimate| ascending(*estimate)).collect();
+            bar = from_ascending(*numbers.select_nth_unstable(rank).1).min(bar);
+        }
+        self.complete = bar.total_cmp(&f32::MAX).is_eq();
+        // Every list is written, and the next one over it unless it is to stay: without branches,
+        // as which lists are near is as good as random.
+        self.keys.clear();
+        self.keys.resize(self.estimates.len() + 1, 0);
+        let (mut count, least) = (0, self.taken.map_or(0, |taken| taken.saturating_add(1)));
+        for (list, estimate) in (0_u32..).zip(&self.estimates) {
+            let key = key_of(*estimate, list);
+            self.keys[count] = key;
+            count += usize::from((*estimate <= bar) & (key >= least));
+        }
+        self.keys.truncate(count);
+    }
+
+    /// The next lists, in no order: they are nearer than those left.
+    ///
+    /// The codes of centroids say which lists may be among them; their 8-bit form, which the scan
+    /// of a list needs anyway, says which are.
+    pub(in crate::segment) fn next(&mut self, count: usize) -> Result<Vec<Seen>, SegmentError> {
+        if self.view.segment.has_list_codes() {
+            self.weigh(count)?;
+        }
+        let nearer = |a: &(u64, Seen), b: &(u64, Seen)| a.0.cmp(&b.0);
+        if count < self.ready.len() {
+            self.ready.select_nth_unstable_by(count, nearer);
+        }
+        Ok(self.ready.drain(..count.min(self.ready.len())).map(|(_, seen)| seen).collect())
+    }
+
+    /// Makes ready some more than `count` lists.
+    fn weigh(&mut self, count: usize) -> Result<(), SegmentError> {
+        let wanted = count.saturating_mul(5) / 4 + 12;
+        let wanted = wanted.saturating_sub(self.ready.len());
+        if self.keys.len() < wanted && !self.complete {
+            self.gather(wanted);
+        }
+        let left = self.keys.len() - wanted.min(self.keys.len());
         if left > 0 && left < self.keys.len() {
             // The nearest go to the end, where they are taken off.
             self.keys.select_nth_unstable_by(left, |a, b| b.cmp(a));
         }
-        let near = self.keys.drain(left..);
-        near.map(|key| {
-            // The lower half of a key is a list's number, so this loses nothing.
-            let list = u32::try_from(key & u64::from(u32::MAX)).unwrap_or(u32::MAX);
-            Seen { base: self.bases[list as usize], list }
-        })
-        .collect()
+        self.taken = self.keys[left..].iter().max().copied().or(self.taken);
+        let lists: Vec<u32> = self.keys.drain(left..).map(lower).collect();
+        self.count_taken += lists.len();
+        self.make_ready(&lists)
     }
+
+    fn make_ready(&mut self, lists: &[u32]) -> Result<(), SegmentError> {
+        for (&list, base) in lists.iter().zip(self.bases(lists)?) {
+            let square = self.terms.spreads[list as usize][0];
+            let around = if self.view.is_euclidean() { square / 2.0 } else { 0.0 };
+            self.ready.push((key_of(base + around, list), Seen { base, list }));
+        }
+        Ok(())
+    }
+
+    /// What is added to the estimates of the rows of lists, by their 8-bit centroids.
+    fn bases(&self, lists: &[u32]) -> Result<Vec<f32>, SegmentError> {
+        let container = &self.view.segment.container;
+        let padded = self.view.codes().len();
+        let centroids =
+            bytemuck::cast_slice(container.rows_at(Section::Centroids, padded, lists)?);
+        let mut sums = vec![0; lists.len()];
+        let kernels = self.view.look.kernels;
+        kernels.dot_i8_at(self.view.codes(), centroids, lists, &mut sums);
+        let terms = self.terms.centroids;
+        let base = |(list, sum): (&u32, i32)| self.view.estimate(terms[*list as usize], sum);
+        Ok(lists.iter().zip(sums).map(base).collect())
+    }
+}
+
+fn key_of(estimate: f32, list: u32) -> u64 {
+    u64::from(ascending(estimate)) << 32 | u64::from(list)
+}
+
+/// The number of the list of a key.
+fn lower(key: u64) -> u32 {
+    // The mask leaves 32 bits, so this loses nothing.
+    u32::try_from(key & u64::from(u32::MAX)).unwrap_or(u32::MAX)
 }

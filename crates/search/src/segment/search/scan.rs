@@ -1,17 +1,14 @@
-//! The codes of a segment, list by list.
+//! The codes of a segment, block by block.
 
 use std::ops::Range;
 
-use lodgepole_kernels::{BLOCK_ROWS, BlockTerms, Cut, code_block_bytes};
+use lodgepole_kernels::{BLOCK_ROWS, Pick, block_bytes};
 
 use super::probe::{ListTerms, Seen};
 use super::view::{Look, View};
-use crate::segment::format::{Ranges, Section};
 use crate::segment::read::damaged;
 use crate::segment::{Segment, SegmentError};
-
-/// Blocks scanned with one threshold.
-const RUN_BLOCKS: usize = 32;
+use lodgepole_container::{Ranges, Section};
 
 /// The codes of a segment, ready to be scanned.
 #[derive(Debug)]
@@ -19,10 +16,11 @@ pub(super) struct CodeScan<'a> {
     pub(super) terms: ListTerms<'a>,
     look: &'a Look,
     segment: &'a Segment,
+    blocks: Blocks<'a>,
     /// First block of each list, and the end of the last.
-    blocks: &'a [u32],
-    codes: Ranges<'a>,
-    code_terms: Ranges<'a>,
+    block_starts: &'a [u32],
+    /// First row of each block.
+    block_rows: &'a [u32],
 }
 
 impl<'a> CodeScan<'a> {
@@ -36,9 +34,9 @@ impl<'a> CodeScan<'a> {
                 spreads: container.all_numbers(Section::ListTerms)?,
                 starts: container.all_numbers(Section::ListOffsets)?,
             },
-            blocks: container.all_numbers(Section::BlockOffsets)?,
-            codes: container.ranges(Section::Codes),
-            code_terms: container.ranges(Section::CodeTerms),
+            blocks: Blocks::of(view, Section::Blocks),
+            block_starts: container.all_numbers(Section::BlockOffsets)?,
+            block_rows: container.all_numbers(Section::BlockRows)?,
         })
     }
 
@@ -59,60 +57,93 @@ impl<'a> CodeScan<'a> {
         self.terms.starts[list] as usize..self.terms.starts[list + 1] as usize
     }
 
-    /// The blocks of a list in short runs, with their rows.
-    pub(super) fn runs(
-        &self,
-        list: u32,
-    ) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + use<> {
+    /// The blocks of a list, with the rows in each.
+    pub(super) fn blocks(&self, list: u32) -> impl Iterator<Item = (u32, Range<usize>)> + use<> {
         let rows = self.rows(list);
-        let list = list as usize;
-        let blocks = self.blocks[list] as usize..self.blocks[list + 1] as usize;
-        blocks.clone().step_by(RUN_BLOCKS).map(move |first| {
-            let run = first..(first + RUN_BLOCKS).min(blocks.end);
-            let start = rows.start + (first - blocks.start) * BLOCK_ROWS;
-            let end = (start + run.len() * BLOCK_ROWS).min(rows.end);
-            (run, start..end)
-        })
+        let first = self.block_starts[list as usize];
+        (first..)
+            .zip(rows.clone().step_by(BLOCK_ROWS))
+            .map(move |(block, start)| (block, start..(start + BLOCK_ROWS).min(rows.end)))
     }
 
-    /// Appends the rows of some blocks below a threshold, counted from the first.
+    /// Appends the slots of some blocks below a threshold.
     pub(super) fn below(
         &self,
-        base: f32,
-        blocks: Range<usize>,
-        cut: Cut<'_>,
+        picks: &[Pick],
+        threshold: f32,
         hits: &mut Vec<(u32, f32)>,
     ) -> Result<(), SegmentError> {
-        let (codes, terms) = self.parts(base, blocks)?;
-        self.look.kernels.scan_below(&self.look.table, codes, terms, cut, hits);
-        Ok(())
+        self.blocks.below(self.look, picks, threshold, hits)
     }
 
-    /// The estimates of all rows of some blocks, padding included.
+    /// The row of a slot.
+    pub(super) fn row_of(&self, slot: u32) -> u32 {
+        self.block_rows[slot as usize / BLOCK_ROWS] + slot % 32
+    }
+
+    /// The estimates of all rows of a block, padding included.
     pub(super) fn estimates(
         &self,
         base: f32,
-        blocks: Range<usize>,
-        out: &mut Vec<f32>,
+        block: u32,
+        out: &mut [f32; BLOCK_ROWS],
     ) -> Result<(), SegmentError> {
-        out.resize(blocks.len() * BLOCK_ROWS, 0.0);
-        let (codes, terms) = self.parts(base, blocks)?;
-        self.look.kernels.scan_estimates(&self.look.table, codes, terms, out);
+        let bytes = self.blocks.bytes_of(block);
+        self.blocks.ranges.check(bytes.clone())?;
+        let block = &self.blocks.ranges.unchecked()[bytes];
+        self.look.kernels.scan_estimates(&self.look.table, block, base, out);
+        Ok(())
+    }
+}
+
+/// A section of blocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Blocks<'a> {
+    ranges: Ranges<'a>,
+    block_bytes: usize,
+}
+
+impl<'a> Blocks<'a> {
+    pub(super) fn of(view: &View<'a>, section: Section) -> Self {
+        let block_bytes = block_bytes(view.look.table.padded());
+        Self { ranges: view.segment.container.ranges(section), block_bytes }
+    }
+
+    /// Appends the slots of some blocks below a threshold.
+    pub(super) fn below(
+        &self,
+        look: &Look,
+        picks: &[Pick],
+        threshold: f32,
+        hits: &mut Vec<(u32, f32)>,
+    ) -> Result<(), SegmentError> {
+        for pick in picks {
+            self.ranges.check(self.bytes_of(pick.block))?;
+        }
+        let all = self.ranges.unchecked();
+        look.kernels.scan_below(&look.table, all, picks, threshold, hits);
         Ok(())
     }
 
-    fn parts(
+    /// The estimates of all slots of the first `count` blocks.
+    pub(super) fn estimates(
         &self,
+        look: &Look,
         base: f32,
-        blocks: Range<usize>,
-    ) -> Result<(&'a [u8], BlockTerms<'a>), SegmentError> {
-        let block_bytes = code_block_bytes(self.look.table.padded());
-        let bytes = blocks.start * block_bytes..blocks.end * block_bytes;
-        let codes = self.codes.numbers(bytes)?;
-        let slots = blocks.start * BLOCK_ROWS..blocks.end * BLOCK_ROWS;
-        let all = self.segment.meta.blocks * BLOCK_ROWS;
-        let a = self.code_terms.numbers(slots.clone())?;
-        let b = self.code_terms.numbers(all + slots.start..all + slots.end)?;
-        Ok((codes, BlockTerms { a, b, base }))
+        count: usize,
+        out: &mut Vec<f32>,
+    ) -> Result<(), SegmentError> {
+        let bytes = 0..count * self.block_bytes;
+        self.ranges.check(bytes.clone())?;
+        let blocks = &self.ranges.unchecked()[bytes];
+        out.resize(count * BLOCK_ROWS, 0.0);
+        look.kernels.scan_estimates(&look.table, blocks, base, out);
+        Ok(())
+    }
+
+    #[inline]
+    fn bytes_of(&self, block: u32) -> Range<usize> {
+        let start = block as usize * self.block_bytes;
+        start..start + self.block_bytes
     }
 }

@@ -6,9 +6,9 @@
 
 use lodgepole_kernels::{CodeTable, Kernels};
 
-use crate::segment::format::Section;
 use crate::segment::space::{Space, is_trusted, square, to_f32};
 use crate::segment::{Segment, SegmentError, SegmentShape};
+use lodgepole_container::Section;
 
 /// A query, rotated.
 #[derive(Debug)]
@@ -56,6 +56,11 @@ impl Look {
     }
 }
 
+/// The reach of a query for distances, by its length without the mean.
+pub(in crate::segment) fn reach_of(norm: f32) -> f32 {
+    norm.max(f32::MIN_POSITIVE)
+}
+
 /// A query, as one segment sees it.
 #[derive(Debug)]
 pub(in crate::segment) struct View<'a> {
@@ -84,6 +89,17 @@ impl<'a> View<'a> {
         }
         let base = -look.kernels.dot(&look.rotated, mean);
         Ok(Self { look, segment, own: None, base, euclidean })
+    }
+
+    /// The unit of what calibration says about estimates: their errors grow with the length of the
+    /// query as the segment sees it.
+    pub(in crate::segment) fn reach(&self) -> f32 {
+        self.own.as_ref().map_or(1.0, |own| reach_of(own.norm))
+    }
+
+    /// What is added to the estimates of rows around the mean.
+    pub(in crate::segment) fn around_mean(&self) -> f32 {
+        self.base
     }
 
     fn eight(&self) -> &Eight {

@@ -17,11 +17,11 @@ use super::layout::{
     Trailer, padded, u64_at,
 };
 use super::{ALIGNMENT, Section, SegmentBytes, SegmentHeader};
-use crate::segment::error::SegmentError;
+use crate::SegmentError;
 
 /// A segment's bytes, by section.
 #[derive(Debug)]
-pub(crate) struct Container {
+pub struct Container {
     bytes: Arc<dyn SegmentBytes>,
     chunk_bytes: usize,
     /// In the order of their kinds.
@@ -52,7 +52,7 @@ impl Container {
     /// [`SegmentError::Truncated`], [`SegmentError::Version`] or [`SegmentError::Damaged`] when
     /// these are not what a writer wrote; [`SegmentError::Misaligned`] when the bytes do not start
     /// at a multiple of [`ALIGNMENT`].
-    pub(crate) fn open(bytes: Arc<dyn SegmentBytes>) -> Result<Self, SegmentError> {
+    pub fn open(bytes: Arc<dyn SegmentBytes>) -> Result<Self, SegmentError> {
         let all = bytes.bytes();
         if all.as_ptr().align_offset(ALIGNMENT) != 0 {
             return Err(SegmentError::Misaligned);
@@ -69,25 +69,25 @@ impl Container {
 
     /// Bytes in a section; 0 when there is none.
     #[must_use]
-    pub(crate) fn len(&self, section: Section) -> usize {
+    pub fn len(&self, section: Section) -> usize {
         self.part(section).map_or(0, |part| part.length)
     }
 
     /// Numbers of type `T` in a section.
     #[must_use]
-    pub(crate) fn count<T>(&self, section: Section) -> usize {
+    pub fn count<T>(&self, section: Section) -> usize {
         self.len(section).checked_div(size_of::<T>()).unwrap_or(0)
     }
 
     /// Bytes of the whole segment.
     #[must_use]
-    pub(crate) fn file_bytes(&self) -> usize {
+    pub fn file_bytes(&self) -> usize {
         self.bytes.bytes().len()
     }
 
     /// Bytes that this takes in memory besides the segment itself.
     #[must_use]
-    pub(crate) fn resident_bytes(&self) -> usize {
+    pub fn resident_bytes(&self) -> usize {
         size_of_val(&*self.sections) + size_of_val(&*self.verified)
     }
 
@@ -96,11 +96,7 @@ impl Container {
     /// # Errors
     /// [`SegmentError::Damaged`] when a checksum does not match, or the section does not have the
     /// range. An absent section has the range `0..0`.
-    pub(crate) fn bytes(
-        &self,
-        section: Section,
-        range: Range<usize>,
-    ) -> Result<&[u8], SegmentError> {
+    pub fn bytes(&self, section: Section, range: Range<usize>) -> Result<&[u8], SegmentError> {
         let Some(part) = self.part(section) else {
             return if range == (0..0) { Ok(&[]) } else { Err(SegmentError::damaged(section)) };
         };
@@ -126,7 +122,7 @@ impl Container {
     ///
     /// # Errors
     /// [`SegmentError::Damaged`] when a checksum does not match, or a row is not in the section.
-    pub(crate) fn rows_at(
+    pub fn rows_at(
         &self,
         section: Section,
         row_bytes: usize,
@@ -153,7 +149,7 @@ impl Container {
     ///
     /// # Errors
     /// As [`Self::bytes`].
-    pub(crate) fn numbers<T: AnyBitPattern>(
+    pub fn numbers<T: AnyBitPattern>(
         &self,
         section: Section,
         range: Range<usize>,
@@ -173,10 +169,7 @@ impl Container {
     ///
     /// # Errors
     /// [`SegmentError::Damaged`] also when the section does not hold whole numbers.
-    pub(crate) fn all_numbers<T: AnyBitPattern>(
-        &self,
-        section: Section,
-    ) -> Result<&[T], SegmentError> {
+    pub fn all_numbers<T: AnyBitPattern>(&self, section: Section) -> Result<&[T], SegmentError> {
         let count = self.count::<T>(section);
         if count * size_of::<T>() != self.len(section) {
             return Err(SegmentError::damaged(section));
@@ -188,11 +181,7 @@ impl Container {
     ///
     /// # Errors
     /// As [`Self::bytes`].
-    pub(crate) fn f32s(
-        &self,
-        section: Section,
-        range: Range<usize>,
-    ) -> Result<&[f32], SegmentError> {
+    pub fn f32s(&self, section: Section, range: Range<usize>) -> Result<&[f32], SegmentError> {
         self.numbers(section, range)
     }
 
@@ -200,11 +189,7 @@ impl Container {
     ///
     /// # Errors
     /// As [`Self::bytes`].
-    pub(crate) fn u32s(
-        &self,
-        section: Section,
-        range: Range<usize>,
-    ) -> Result<&[u32], SegmentError> {
+    pub fn u32s(&self, section: Section, range: Range<usize>) -> Result<&[u32], SegmentError> {
         self.numbers(section, range)
     }
 
@@ -212,24 +197,12 @@ impl Container {
     ///
     /// # Errors
     /// As [`Self::bytes`].
-    pub(crate) fn u64s(
-        &self,
-        section: Section,
-        range: Range<usize>,
-    ) -> Result<&[u64], SegmentError> {
-        self.numbers(section, range)
-    }
-
-    /// A range of i8, checked.
-    ///
-    /// # Errors
-    /// As [`Self::bytes`].
-    pub(crate) fn i8s(&self, section: Section, range: Range<usize>) -> Result<&[i8], SegmentError> {
+    pub fn u64s(&self, section: Section, range: Range<usize>) -> Result<&[u64], SegmentError> {
         self.numbers(section, range)
     }
 
     /// A section looked up once, for reads of many ranges of it.
-    pub(crate) fn ranges(&self, section: Section) -> Ranges<'_> {
+    pub fn ranges(&self, section: Section) -> Ranges<'_> {
         let absent = Part { kind: section.kind(), start: 0, length: 0, end: 0, first_checksum: 0 };
         let part = self.part(section).copied().unwrap_or(absent);
         Ranges { container: self, section, part, all: self.bytes.bytes() }
@@ -240,7 +213,7 @@ impl Container {
     ///
     /// # Errors
     /// [`SegmentError::Damaged`] for the first chunk that does not match.
-    pub(crate) fn verify_all(&self) -> Result<(), SegmentError> {
+    pub fn verify_all(&self) -> Result<(), SegmentError> {
         let all = self.bytes.bytes();
         open_header(all)?;
         open_footer(all)?;
@@ -301,7 +274,7 @@ impl Container {
 
 /// One section of a container, for reads of many ranges.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ranges<'a> {
+pub struct Ranges<'a> {
     container: &'a Container,
     section: Section,
     part: Part,
@@ -309,27 +282,29 @@ pub(crate) struct Ranges<'a> {
 }
 
 impl<'a> Ranges<'a> {
-    /// A range of the section's numbers, counted in numbers, checked.
+    /// Checks some bytes of the section.
     ///
     /// # Errors
     /// As [`Container::bytes`].
-    pub(crate) fn numbers<T: AnyBitPattern>(
-        &self,
-        range: Range<usize>,
-    ) -> Result<&'a [T], SegmentError> {
+    #[inline]
+    pub fn check(&self, bytes: Range<usize>) -> Result<(), SegmentError> {
         let damaged = SegmentError::Damaged { section: self.section };
-        let (start, end) = (range.start * size_of::<T>(), range.end * size_of::<T>());
-        if start >= end || end > self.part.length {
-            return if start == end { Ok(&[]) } else { Err(damaged) };
+        if bytes.start >= bytes.end || bytes.end > self.part.length {
+            return if bytes.start == bytes.end { Ok(()) } else { Err(damaged) };
         }
         let shift = self.container.chunk_shift();
-        for chunk in start >> shift..=(end - 1) >> shift {
+        for chunk in bytes.start >> shift..=(bytes.end - 1) >> shift {
             if !self.container.check(self.all, &self.part, chunk) {
                 return Err(damaged);
             }
         }
-        let bytes = self.all.get(self.part.start + start..self.part.start + end);
-        bytes.and_then(|bytes| bytemuck::try_cast_slice(bytes).ok()).ok_or(damaged)
+        Ok(())
+    }
+
+    /// All bytes of the section, of which only those count that were checked.
+    pub fn unchecked(&self) -> &'a [u8] {
+        let bytes = self.part.start..self.part.start + self.part.length;
+        self.all.get(bytes).unwrap_or_default()
     }
 }
 

@@ -17,10 +17,6 @@ pub enum Section {
     Centroids = 2,
     /// First row of each list, and the end of the last: u32.
     ListOffsets = 3,
-    /// Blocks of sign bits: bytes.
-    Codes = 4,
-    /// Factors that turn a code's sum into an estimate, per row: f32.
-    CodeTerms = 5,
     /// 8-bit rows: i8.
     Rows8 = 6,
     /// Scale and norm of each 8-bit row: f32 pairs.
@@ -45,8 +41,6 @@ pub enum Section {
     SparseValues = 16,
     /// End of each row's sparse values: u64.
     SparseEnds = 17,
-    /// What the segment learned about itself: how many lists to probe.
-    Calibration = 18,
     /// Scale and norm of each centroid: f32 pairs.
     CentroidTerms = 19,
     /// How the rows of each list are spread, and its centroid's squared norm: four f32.
@@ -55,8 +49,16 @@ pub enum Section {
     RowDocids = 23,
     /// Mean of the rotated rows: f32.
     Mean = 24,
-    /// First block of codes of each list, and the end of the last: u32.
-    BlockOffsets = 25,
+    /// Blocks of the rows' codes with their terms: bytes and f32.
+    Blocks = 26,
+    /// Blocks of the centroids' codes with their terms, as if they were rows.
+    ListBlocks = 27,
+    /// First block of each list, and the end of the last: u32.
+    BlockOffsets = 28,
+    /// First row of each block: u32.
+    BlockRows = 29,
+    /// What the segment learned about itself: how far to look.
+    Calibration = 30,
 
     /// Sparse index, terms in ascending order: u32.
     PostingsTerms = 33,
@@ -90,8 +92,6 @@ impl Section {
         Self::Meta,
         Self::Centroids,
         Self::ListOffsets,
-        Self::Codes,
-        Self::CodeTerms,
         Self::Rows8,
         Self::Terms8,
         Self::Values,
@@ -104,12 +104,15 @@ impl Section {
         Self::SparseIndices,
         Self::SparseValues,
         Self::SparseEnds,
-        Self::Calibration,
         Self::CentroidTerms,
         Self::ListTerms,
         Self::RowDocids,
         Self::Mean,
+        Self::Blocks,
+        Self::ListBlocks,
         Self::BlockOffsets,
+        Self::BlockRows,
+        Self::Calibration,
         Self::PostingsTerms,
         Self::PostingsEnds,
         Self::PostingsRows,
@@ -144,8 +147,6 @@ impl Section {
             Self::Meta => "meta",
             Self::Centroids => "centroids",
             Self::ListOffsets => "list offsets",
-            Self::Codes => "codes",
-            Self::CodeTerms => "code terms",
             Self::Rows8 => "8-bit rows",
             Self::Terms8 => "8-bit terms",
             Self::Values => "values",
@@ -163,7 +164,10 @@ impl Section {
             Self::ListTerms => "list terms",
             Self::RowDocids => "row docids",
             Self::Mean => "mean",
+            Self::Blocks => "blocks",
+            Self::ListBlocks => "list blocks",
             Self::BlockOffsets => "block offsets",
+            Self::BlockRows => "block rows",
             Self::PostingsTerms => "postings terms",
             Self::PostingsEnds => "postings ends",
             Self::PostingsRows => "postings rows",

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use lodgepole_types::{IndexId, Metadata, NamespaceName, RecordId, SparseVector};
 use uuid::Uuid;
 
-use super::{DocId, NamespaceId, RowError};
+use crate::{DocId, NamespaceId, RowError};
 
 /// Format byte of values that have one format only.
 const FORMAT: u8 = 1;
@@ -17,90 +17,111 @@ const FORMAT_EXTENDED: u8 = 2;
 
 /// The one row of the whole shard: allocation marks and totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct MetaRow {
-    pub(crate) next_docid: DocId,
-    pub(crate) next_namespace: u64,
-    pub(crate) record_count: u64,
-    pub(crate) namespace_count: u64,
-    pub(crate) bytes: u64,
+pub struct MetaRow {
+    /// The docid that the next version gets.
+    pub next_docid: DocId,
+    /// The number that the next namespace gets.
+    pub next_namespace: u64,
+    /// Records of all namespaces, staged ones not counted.
+    pub record_count: u64,
+    /// Namespaces that exist, those without records too.
+    pub namespace_count: u64,
+    /// What all records count for, by [`counted_bytes`].
+    pub bytes: u64,
 }
 
 /// What a namespace row says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NamespaceRow {
-    pub(crate) id: NamespaceId,
-    pub(crate) created_ms: i64,
+pub struct NamespaceRow {
+    /// Where its rows are.
+    pub id: NamespaceId,
+    /// Since the epoch. Emptying a namespace does not change it.
+    pub created_ms: i64,
     /// Which metadata can be filtered on: JSON, as it was given.
-    pub(crate) schema: Option<Bytes>,
+    pub schema: Option<Bytes>,
 }
 
 /// Another name of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AliasRow {
-    pub(crate) created_ms: i64,
-    pub(crate) updated_ms: i64,
-    pub(crate) target: NamespaceName,
+pub struct AliasRow {
+    /// Since the epoch.
+    pub created_ms: i64,
+    /// When it was last pointed somewhere else.
+    pub updated_ms: i64,
+    /// By name: the namespace may be gone, or another one than it was.
+    pub target: NamespaceName,
 }
 
 /// A job that stages records.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JobRow {
+pub struct JobRow {
     /// The index it works for: a clone finds the jobs of its source, which are none of its own.
-    pub(crate) owner: IndexId,
+    pub owner: IndexId,
     /// What the job notes about itself.
-    pub(crate) progress: Vec<u8>,
+    pub progress: Vec<u8>,
 }
 
 /// A namespace that is being staged: its number, and what it holds so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StagedRow {
-    pub(crate) id: NamespaceId,
-    pub(crate) count: CountRow,
+pub struct StagedRow {
+    /// The number it will have; none of its rows is in sight before.
+    pub id: NamespaceId,
+    /// Of what was staged, so that the commit need not count.
+    pub count: CountRow,
 }
 
 /// Exact counts of a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct CountRow {
-    pub(crate) record_count: u64,
-    pub(crate) bytes: u64,
+pub struct CountRow {
+    /// Records that are there now.
+    pub record_count: u64,
+    /// What they count for, by [`counted_bytes`].
+    pub bytes: u64,
 }
 
 /// The fixed part of a record row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RecordHead {
-    pub(crate) docid: DocId,
+pub struct RecordHead {
+    /// This version of the record.
+    pub docid: DocId,
     /// The docid of its vector row: an older one when only metadata changed since.
-    pub(crate) vector_docid: DocId,
+    pub vector_docid: DocId,
     /// Bytes of id, values and metadata, for the counts.
-    pub(crate) bytes: u32,
+    pub bytes: u32,
 }
 
 /// A record without its vector, so that metadata can be read and changed without moving it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct RecordRow {
-    pub(crate) docid: DocId,
+pub struct RecordRow {
+    /// This version of the record.
+    pub docid: DocId,
     /// The docid of its vector row: an older one when only metadata changed since.
-    pub(crate) vector_docid: DocId,
+    pub vector_docid: DocId,
     /// Bytes of id, values and metadata, for the counts.
-    pub(crate) bytes: u32,
-    pub(crate) metadata: Metadata,
+    pub bytes: u32,
+    /// All of it, decoded. Where the bytes are enough, [`split`](Self::split) is cheaper.
+    pub metadata: Metadata,
 }
 
 /// The vectors of a record, with the number of the version they belong to.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct VectorRow {
-    pub(crate) docid: DocId,
-    pub(crate) values: Vec<f32>,
-    pub(crate) sparse: Option<SparseVector>,
+pub struct VectorRow {
+    /// The version that brought these vectors.
+    pub docid: DocId,
+    /// Empty for a record that is sparse only.
+    pub values: Vec<f32>,
+    /// Never `Some` of no entries: that is stored as none.
+    pub sparse: Option<SparseVector>,
 }
 
 /// Bytes that a record counts for: id, values, sparse values, metadata as stored.
-pub(crate) fn counted_bytes(id: &RecordId, values: usize, sparse: usize, metadata: usize) -> u32 {
+pub fn counted_bytes(id: &RecordId, values: usize, sparse: usize, metadata: usize) -> u32 {
     u32::try_from(id.as_str().len() + 4 * values + 8 * sparse + metadata).unwrap_or(u32::MAX)
 }
 
 impl MetaRow {
-    pub(crate) fn encode(self) -> Vec<u8> {
+    /// As stored.
+    pub fn encode(self) -> Vec<u8> {
         let mut out = vec![FORMAT];
         for number in [
             self.next_docid,
@@ -114,7 +135,11 @@ impl MetaRow {
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// When it is cut, or of a format that is not known.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
         let mut input = Input::open(bytes, "meta")?;
         Ok(Self {
             next_docid: input.u64()?,
@@ -127,7 +152,8 @@ impl MetaRow {
 }
 
 impl NamespaceRow {
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// As stored: in the format without schema as long as there is none.
+    pub fn encode(&self) -> Vec<u8> {
         let format = if self.schema.is_some() { FORMAT_EXTENDED } else { FORMAT };
         let mut out = vec![format];
         out.extend_from_slice(&self.id.0.to_le_bytes());
@@ -136,7 +162,11 @@ impl NamespaceRow {
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// When it is cut, or of a format that is not known.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
         let (format, mut input) = Input::open_either(bytes, "namespace")?;
         let id = NamespaceId(input.u64()?);
         let created_ms = input.i64()?;
@@ -146,7 +176,8 @@ impl NamespaceRow {
 }
 
 impl AliasRow {
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// As stored.
+    pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![FORMAT];
         out.extend_from_slice(&self.created_ms.to_le_bytes());
         out.extend_from_slice(&self.updated_ms.to_le_bytes());
@@ -154,7 +185,11 @@ impl AliasRow {
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// When it is cut, names no namespace, or is of a format that is not known.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
         let mut input = Input::open(bytes, "alias")?;
         let (created_ms, updated_ms) = (input.i64()?, input.i64()?);
         let target = std::str::from_utf8(input.rest).map_err(|_| RowError("alias"))?;
@@ -164,14 +199,19 @@ impl AliasRow {
 }
 
 impl JobRow {
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// As stored.
+    pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![FORMAT];
         out.extend_from_slice(self.owner.as_uuid().as_bytes());
         out.extend_from_slice(&self.progress);
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// When it is cut, or of a format that is not known.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
         let mut input = Input::open(bytes, "job")?;
         let owner = input.take(16)?.first_chunk::<16>().ok_or(RowError("job"))?;
         let owner = IndexId::from_uuid(Uuid::from_bytes(*owner));
@@ -180,7 +220,8 @@ impl JobRow {
 }
 
 impl StagedRow {
-    pub(crate) fn encode(self) -> Vec<u8> {
+    /// As stored.
+    pub fn encode(self) -> Vec<u8> {
         let mut out = vec![FORMAT];
         for number in [self.id.0, self.count.record_count, self.count.bytes] {
             out.extend_from_slice(&number.to_le_bytes());
@@ -188,7 +229,11 @@ impl StagedRow {
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// When it is cut, or of a format that is not known.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
         let mut input = Input::open(bytes, "staged namespace")?;
         let id = NamespaceId(input.u64()?);
         Ok(Self { id, count: CountRow { record_count: input.u64()?, bytes: input.u64()? } })
@@ -196,21 +241,33 @@ impl StagedRow {
 }
 
 impl CountRow {
-    pub(crate) fn encode(self) -> Vec<u8> {
+    /// What a record counts for on average; 0 where there is none.
+    pub fn row_bytes(self) -> u64 {
+        self.bytes / self.record_count.max(1)
+    }
+
+    /// As stored.
+    pub fn encode(self) -> Vec<u8> {
         let mut out = vec![FORMAT];
         out.extend_from_slice(&self.record_count.to_le_bytes());
         out.extend_from_slice(&self.bytes.to_le_bytes());
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// When it is cut, or of a format that is not known.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
         let mut input = Input::open(bytes, "count")?;
         Ok(Self { record_count: input.u64()?, bytes: input.u64()? })
     }
 }
 
 impl RecordRow {
-    pub(crate) fn encode(head: RecordHead, metadata: &[u8]) -> Vec<u8> {
+    /// As stored, around metadata that is encoded already. The format with `vector_docid` is used only
+    /// where that differs from the docid.
+    pub fn encode(head: RecordHead, metadata: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(21 + metadata.len());
         let own_vectors = head.docid == head.vector_docid;
         out.push(if own_vectors { FORMAT } else { FORMAT_EXTENDED });
@@ -224,14 +281,21 @@ impl RecordRow {
     }
 
     /// The fixed part, and the metadata as stored.
-    pub(crate) fn split(bytes: &[u8]) -> Result<(RecordHead, &[u8]), RowError> {
+    ///
+    /// # Errors
+    /// When the fixed part is cut, or the format is not known.
+    pub fn split(bytes: &[u8]) -> Result<(RecordHead, &[u8]), RowError> {
         let (format, mut input) = Input::open_either(bytes, "record")?;
         let docid = input.u64()?;
         let vector_docid = if format == FORMAT_EXTENDED { input.u64()? } else { docid };
         Ok((RecordHead { docid, vector_docid, bytes: input.u32()? }, input.rest))
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+    /// Reads what [`encode`](Self::encode) wrote, metadata decoded.
+    ///
+    /// # Errors
+    /// When it is cut, its metadata cannot be decoded, or it is of a format that is not known.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
         let (head, metadata) = Self::split(bytes)?;
         let metadata = Metadata::from_stored(metadata).map_err(|_| RowError("record"))?;
         let RecordHead { docid, vector_docid, bytes } = head;
@@ -240,7 +304,8 @@ impl RecordRow {
 }
 
 impl VectorRow {
-    pub(crate) fn encode(docid: DocId, values: &[f32], sparse: Option<&SparseVector>) -> Vec<u8> {
+    /// As stored; borrowed parts, because the writer has no row to take apart.
+    pub fn encode(docid: DocId, values: &[f32], sparse: Option<&SparseVector>) -> Vec<u8> {
         let sparse_len = sparse.map_or(0, |sparse| sparse.indices.len());
         let mut out = Vec::with_capacity(17 + 4 * values.len() + 8 * sparse_len);
         out.push(FORMAT);
@@ -261,7 +326,11 @@ impl VectorRow {
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// When it is cut, has bytes left over, or is of a format that is not known.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
         let mut input = Input::open(bytes, "vector")?;
         let docid = input.u64()?;
         let (dense_len, sparse_len) = (input.u32()? as usize, input.u32()? as usize);
@@ -284,13 +353,13 @@ fn length(len: usize) -> [u8; 4] {
 }
 
 /// A reader over a value; every step is bounds-checked.
-pub(super) struct Input<'a> {
-    pub(super) rest: &'a [u8],
+pub(crate) struct Input<'a> {
+    pub(crate) rest: &'a [u8],
     row: &'static str,
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn open(bytes: &'a [u8], row: &'static str) -> Result<Self, RowError> {
+    pub(crate) fn open(bytes: &'a [u8], row: &'static str) -> Result<Self, RowError> {
         match bytes.split_first() {
             Some((&FORMAT, rest)) => Ok(Self { rest, row }),
             _ => Err(RowError(row)),
@@ -305,19 +374,19 @@ impl<'a> Input<'a> {
         }
     }
 
-    pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], RowError> {
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], RowError> {
         let (head, rest) = self.rest.split_at_checked(len).ok_or(RowError(self.row))?;
         self.rest = rest;
         Ok(head)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, RowError> {
+    pub(crate) fn u32(&mut self) -> Result<u32, RowError> {
         let row = self.row;
         let bytes = self.take(4)?.first_chunk::<4>().ok_or(RowError(row))?;
         Ok(u32::from_le_bytes(*bytes))
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, RowError> {
+    pub(crate) fn u64(&mut self) -> Result<u64, RowError> {
         let row = self.row;
         let bytes = self.take(8)?.first_chunk::<8>().ok_or(RowError(row))?;
         Ok(u64::from_le_bytes(*bytes))

@@ -10,8 +10,9 @@
 use lodgepole_types::{IndexId, RecordId};
 use uuid::Uuid;
 
-use super::values::Input;
-use super::{DocId, NamespaceId, Place, RowError, key, slot_and_kind};
+use crate::RowError;
+use crate::keys::{DocId, NamespaceId, Place, key, slot_and_kind};
+use crate::values::Input;
 
 const KIND_SEGMENTS: u8 = b'g';
 const KIND_QUEUE: u8 = b'q';
@@ -21,34 +22,38 @@ const FORMAT: u8 = 1;
 
 /// One segment, wherever it is used: a clone shares those of its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SegmentId {
+pub struct SegmentId {
     /// The index that it was built for; its file lies below that index for ever.
-    pub(crate) origin: IndexId,
-    pub(crate) id: Uuid,
+    pub origin: IndexId,
+    /// Its own number, unique for ever.
+    pub id: Uuid,
 }
 
 /// A segment of a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SegmentEntry {
-    pub(crate) id: SegmentId,
+pub struct SegmentEntry {
+    /// Which file it is.
+    pub id: SegmentId,
     /// Rows, dead ones included.
-    pub(crate) rows: u64,
-    pub(crate) bytes: u64,
+    pub rows: u64,
+    /// Size of the file.
+    pub bytes: u64,
 }
 
 /// The segments of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct DirectoryRow {
-    pub(crate) segments: Vec<SegmentEntry>,
+pub struct DirectoryRow {
+    /// In no order that means anything.
+    pub segments: Vec<SegmentEntry>,
 }
 
 /// What one request did to the versions of records.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct QueueRow {
+pub struct QueueRow {
     /// New versions, by ascending docid.
-    pub(crate) born: Vec<(DocId, RecordId)>,
+    pub born: Vec<(DocId, RecordId)>,
     /// Versions that are gone.
-    pub(crate) buried: Vec<DocId>,
+    pub buried: Vec<DocId>,
 }
 
 impl std::fmt::Display for SegmentId {
@@ -59,62 +64,69 @@ impl std::fmt::Display for SegmentId {
 
 impl SegmentId {
     /// Reads what [`Display`](std::fmt::Display) wrote.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (origin, id) = text.split_once('/')?;
         Some(Self { origin: IndexId::parse(origin)?, id: Uuid::parse_str(id).ok()? })
     }
 }
 
-pub(crate) fn directory_key(place: Place) -> Vec<u8> {
+/// The directory of a namespace. That it exists says that changes are queued.
+pub fn directory_key(place: Place) -> Vec<u8> {
     key(place.slot, KIND_SEGMENTS, Some(place.id.0), "")
 }
 
 /// Prefix of all directories of one slot.
-pub(crate) fn directory_prefix(slot: u16) -> Vec<u8> {
+pub fn directory_prefix(slot: u16) -> Vec<u8> {
     key(slot, KIND_SEGMENTS, None, "")
 }
 
 /// The place of a directory's key.
 #[expect(clippy::big_endian_bytes, reason = "the byte order of keys is the order of scans")]
-pub(crate) fn place_of_directory_key(key: &[u8]) -> Option<Place> {
+pub fn place_of_directory_key(key: &[u8]) -> Option<Place> {
     let (slot, kind) = slot_and_kind(key)?;
     let number = key.get(3..)?.first_chunk::<8>()?;
     (kind == KIND_SEGMENTS).then_some(Place { slot, id: NamespaceId(u64::from_be_bytes(*number)) })
 }
 
-pub(crate) fn deletions_key(place: Place, segment: Uuid) -> Vec<u8> {
+/// The dead rows of one segment of a namespace. Not of the segment as such: a clone that shares it
+/// has dead rows of its own.
+pub fn deletions_key(place: Place, segment: Uuid) -> Vec<u8> {
     let mut key = deletions_prefix(place);
     key.extend_from_slice(segment.as_bytes());
     key
 }
 
 /// Prefix of the deletions of all segments of a namespace.
-pub(crate) fn deletions_prefix(place: Place) -> Vec<u8> {
+pub fn deletions_prefix(place: Place) -> Vec<u8> {
     key(place.slot, KIND_DELETIONS, Some(place.id.0), "")
 }
 
 /// The key of the request whose last docid was `seq`.
 #[expect(clippy::big_endian_bytes, reason = "the byte order of keys is the order of scans")]
-pub(crate) fn queue_key(place: Place, seq: DocId) -> Vec<u8> {
+pub fn queue_key(place: Place, seq: DocId) -> Vec<u8> {
     let mut key = queue_prefix(place);
     key.extend_from_slice(&seq.to_be_bytes());
     key
 }
 
 /// Prefix of the queue of a namespace.
-pub(crate) fn queue_prefix(place: Place) -> Vec<u8> {
+pub fn queue_prefix(place: Place) -> Vec<u8> {
     key(place.slot, KIND_QUEUE, Some(place.id.0), "")
 }
 
 /// The last docid of the request of a queue row.
+///
+/// # Errors
+/// When the key is too short to hold a docid.
 #[expect(clippy::big_endian_bytes, reason = "the byte order of keys is the order of scans")]
-pub(crate) fn seq_of_queue_key(key: &[u8]) -> Result<DocId, RowError> {
+pub fn seq_of_queue_key(key: &[u8]) -> Result<DocId, RowError> {
     let bytes = key.get(11..).and_then(|rest| rest.first_chunk::<8>()).ok_or(RowError("queue"))?;
     Ok(u64::from_be_bytes(*bytes))
 }
 
 impl DirectoryRow {
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// As stored.
+    pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![FORMAT];
         out.extend_from_slice(&count(self.segments.len()));
         for entry in &self.segments {
@@ -126,7 +138,11 @@ impl DirectoryRow {
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// When it is cut, has bytes left over, or is of a format that is not known.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
         let mut input = Input::open(bytes, "segment directory")?;
         let count = input.u32()?;
         let mut segments = Vec::new();
@@ -144,7 +160,8 @@ impl DirectoryRow {
 }
 
 impl QueueRow {
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// As stored.
+    pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![FORMAT];
         out.extend_from_slice(&count(self.born.len()));
         out.extend_from_slice(&count(self.buried.len()));
@@ -160,7 +177,12 @@ impl QueueRow {
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// When it is cut, has bytes left over, holds an id that no record can have, or is of a format
+    /// that is not known.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
         let mut input = Input::open(bytes, "queue")?;
         let (born_count, buried_count) = (input.u32()?, input.u32()?);
         let mut row = Self::default();
@@ -175,6 +197,16 @@ impl QueueRow {
             row.buried.push(input.u64()?);
         }
         if input.rest.is_empty() { Ok(row) } else { Err(RowError("queue")) }
+    }
+
+    /// How many versions an encoded row names, those that came and those that went, without reading
+    /// them.
+    ///
+    /// # Errors
+    /// When not even the numbers are there, or it is of a format that is not known.
+    pub fn versions(bytes: &[u8]) -> Result<u64, RowError> {
+        let mut input = Input::open(bytes, "queue")?;
+        Ok(u64::from(input.u32()?) + u64::from(input.u32()?))
     }
 }
 

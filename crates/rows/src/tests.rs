@@ -2,8 +2,9 @@
 //! generated rows, and every truncation of one.
 
 use bytes::Bytes;
-use lodgepole_types::{IndexId, Limits, Metadata, SparseVector, Struct};
+use lodgepole_types::{IndexId, Limits, Metadata, NamespaceName, SparseVector, Struct};
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::*;
 

@@ -16,17 +16,21 @@
 //!
 //! The bytes are drawn in docs/format/segment.md.
 
+#![forbid(unsafe_code)]
+
 mod aligned;
+mod error;
 mod layout;
 mod reader;
 mod section;
 mod writer;
 
 pub use aligned::{AlignedBytes, SegmentBytes};
-pub(crate) use layout::{ALIGNMENT, SegmentHeader};
-pub(crate) use reader::{Container, Ranges};
+pub use error::SegmentError;
+pub use layout::{ALIGNMENT, SegmentHeader};
+pub use reader::{Container, Ranges};
 pub use section::Section;
-pub(crate) use writer::SegmentWriter;
+pub use writer::SegmentWriter;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const _: () = assert!(cfg!(target_endian = "little"), "segments are read in place, little-endian");
 
 /// Sections start at multiples of this: the length of a cache line and of the widest register.
-pub(crate) const ALIGNMENT: usize = 64;
+pub const ALIGNMENT: usize = 64;
 /// Bytes that one checksum covers: small enough that reading one row checks little more than the
 /// row, large enough that checksums are a hundredth of a percent of the file.
 pub(crate) const CHUNK_BYTES_DEFAULT: u32 = 64 << 10;
@@ -29,9 +29,9 @@ const TRAILER_CHECKSUM_AT: usize = 48;
 
 /// What a writer may choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SegmentHeader {
+pub struct SegmentHeader {
     /// Bytes that one checksum covers: a power of two, at least [`ALIGNMENT`].
-    pub(crate) chunk_bytes: u32,
+    pub chunk_bytes: u32,
 }
 
 impl Default for SegmentHeader {

@@ -10,11 +10,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::layout::{CHECKSUM_BYTES, ENTRY_BYTES, Entry, TRAILER_BYTES, Trailer, padded};
 use super::{ALIGNMENT, Section, SegmentHeader};
-use crate::segment::error::SegmentError;
+use crate::SegmentError;
 
 /// Writes a segment. Sections come one after the other, each kind at most once; `out` gets whole
 /// chunks, so it needs no buffer of its own.
-pub(crate) struct SegmentWriter<'w> {
+pub struct SegmentWriter<'w> {
     out: &'w mut dyn Write,
     chunk_bytes: usize,
     /// Bytes handed to `out`.
@@ -50,7 +50,7 @@ impl<'w> SegmentWriter<'w> {
     /// # Errors
     /// [`SegmentError::Io`] when `out` fails; [`SegmentError::TooLarge`] for a chunk length that is
     /// no power of two or below [`ALIGNMENT`].
-    pub(crate) fn new(out: &'w mut dyn Write, header: SegmentHeader) -> Result<Self, SegmentError> {
+    pub fn new(out: &'w mut dyn Write, header: SegmentHeader) -> Result<Self, SegmentError> {
         if !header.is_valid() {
             return Err(SegmentError::TooLarge { what: "chunk length" });
         }
@@ -72,7 +72,7 @@ impl<'w> SegmentWriter<'w> {
     ///
     /// # Errors
     /// [`SegmentError::Order`] while another section is open, or when this one was written before.
-    pub(crate) fn begin(&mut self, section: Section) -> Result<(), SegmentError> {
+    pub fn begin(&mut self, section: Section) -> Result<(), SegmentError> {
         let written_before = self.entries.iter().any(|entry| entry.kind == section.kind());
         if self.open.is_some() || written_before || section == Section::Container {
             return Err(SegmentError::Order { section });
@@ -86,7 +86,7 @@ impl<'w> SegmentWriter<'w> {
     ///
     /// # Errors
     /// [`SegmentError::Io`] when `out` fails; [`SegmentError::Order`] outside a section.
-    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> Result<(), SegmentError> {
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), SegmentError> {
         let Some(open) = &mut self.open else {
             return Err(SegmentError::Order { section: Section::Container });
         };
@@ -113,7 +113,7 @@ impl<'w> SegmentWriter<'w> {
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub(crate) fn write_f32s(&mut self, values: &[f32]) -> Result<(), SegmentError> {
+    pub fn write_f32s(&mut self, values: &[f32]) -> Result<(), SegmentError> {
         self.write_numbers(values)
     }
 
@@ -121,7 +121,7 @@ impl<'w> SegmentWriter<'w> {
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub(crate) fn write_u32s(&mut self, values: &[u32]) -> Result<(), SegmentError> {
+    pub fn write_u32s(&mut self, values: &[u32]) -> Result<(), SegmentError> {
         self.write_numbers(values)
     }
 
@@ -129,7 +129,7 @@ impl<'w> SegmentWriter<'w> {
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub(crate) fn write_u64s(&mut self, values: &[u64]) -> Result<(), SegmentError> {
+    pub fn write_u64s(&mut self, values: &[u64]) -> Result<(), SegmentError> {
         self.write_numbers(values)
     }
 
@@ -137,7 +137,7 @@ impl<'w> SegmentWriter<'w> {
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub(crate) fn write_numbers<T: NoUninit>(&mut self, values: &[T]) -> Result<(), SegmentError> {
+    pub fn write_numbers<T: NoUninit>(&mut self, values: &[T]) -> Result<(), SegmentError> {
         self.write(bytemuck::cast_slice(values))
     }
 
@@ -145,7 +145,7 @@ impl<'w> SegmentWriter<'w> {
     ///
     /// # Errors
     /// [`SegmentError::Io`] when `out` fails; [`SegmentError::Order`] when none is open.
-    pub(crate) fn end(&mut self) -> Result<(), SegmentError> {
+    pub fn end(&mut self) -> Result<(), SegmentError> {
         let Some(open) = self.open.take() else {
             return Err(SegmentError::Order { section: Section::Container });
         };
@@ -168,7 +168,7 @@ impl<'w> SegmentWriter<'w> {
     ///
     /// # Errors
     /// As [`Self::begin`] and [`Self::write`].
-    pub(crate) fn section<T: NoUninit>(
+    pub fn section<T: NoUninit>(
         &mut self,
         section: Section,
         values: &[T],
@@ -183,7 +183,7 @@ impl<'w> SegmentWriter<'w> {
     ///
     /// # Errors
     /// [`SegmentError::Io`] when `out` fails; [`SegmentError::Order`] while a section is open.
-    pub(crate) fn finish(self) -> Result<u64, SegmentError> {
+    pub fn finish(self) -> Result<u64, SegmentError> {
         if let Some(open) = self.open {
             return Err(SegmentError::Order { section: open.section });
         }

@@ -5,7 +5,7 @@
 
 use lodgepole_types::{Classify, ErrorKind};
 
-use super::format::Section;
+use crate::Section;
 
 /// A segment that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ pub enum SegmentError {
 impl SegmentError {
     /// Damage in `section`, for `ok_or`.
     #[must_use]
-    pub(crate) fn damaged(section: Section) -> Self {
+    pub fn damaged(section: Section) -> Self {
         Self::Damaged { section }
     }
 }
