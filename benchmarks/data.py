@@ -1,4 +1,5 @@
-"""Makes the sets: `python -m benchmarks.data SET SOURCE OUT`, in the environment of libraries.
+"""Makes the sets: `python -m benchmarks.data SET SOURCE OUT`, in the environment of libraries, and
+`python -m benchmarks.data queries OUT`: the other queries of a set that is there.
 
     tiny            the first 10,000 real vectors: to try the benchmark itself
     packages        100,000 real embeddings of package descriptions, 384 dimensions
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import dataset, derive, hardness
+from benchmarks import asked, dataset, derive, hardness
 
 QUERIES = 1_000
 FILTERED_QUERIES = 200
@@ -57,8 +58,16 @@ def main(name: str, source: Path, folder: Path) -> None:
             base = grown
     shape = dataset.Shape(name, len(base), base.shape[1], len(queries), FILTERED_QUERIES, origin)
     dataset.write(folder, shape, base, queries, centre)
+    other_queries(folder)
     print(f"{name}: {shape.rows} x {shape.dimension} in {time.monotonic() - started:.0f} s",
           file=sys.stderr)
+
+
+def other_queries(folder: Path) -> None:
+    """Adds the queries of other distributions to the set in `folder`."""
+    data = dataset.Dataset(folder)
+    for kind in asked.OTHERS:
+        dataset.write_queries(data, kind, derive.other_queries(kind, data.queries, data.base))
 
 
 def halves(path: Path) -> np.ndarray:
@@ -89,4 +98,7 @@ def _measure_hardness(folder: Path, real: np.ndarray, queries: np.ndarray) -> No
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    if sys.argv[1] == "queries":
+        other_queries(Path(sys.argv[2]))
+    else:
+        main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

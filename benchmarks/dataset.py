@@ -7,10 +7,14 @@ little-endian arrays, so that programs in any language can read them:
     base.f32      rows x dimension       queries.f32   queries x dimension
     random.u16, region.u16               the two attributes of each row, 0 to 999
     truth-NAME.u32, truth-NAME.f32       exact ids and inner products, queries x TRUTH_K
+    queries-ASKED.f32, truth-queries-ASKED.u32 and .f32        the same for other queries
     set.json                             sizes, origin, filters
 
 A filter is `random < n` or `region < n`: rows drawn at random, or the n/1000 of all rows that are
 nearest to one fixed vector, to which queries have no relation.
+
+Other queries are like no row (`derive.other_queries`): what is calibrated with rows has to hold for
+them too.
 """
 
 import json
@@ -19,6 +23,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.asked import REAL
 
 TRUTH_K = 10
 ATTRIBUTE_VALUES = 1000
@@ -84,18 +90,25 @@ class Dataset:
         """The queries that are asked with this filter; all when there is none."""
         return self.queries if chosen is None else self.queries[:self.shape.filtered_queries]
 
-    def truth(self, chosen: Filter | None) -> np.ndarray:
+    def queries_like(self, asked: str) -> np.ndarray:
+        """The queries of one of the distributions `ASKED`."""
+        shape = (self.shape.queries, self.shape.dimension)
+        return np.array(self._map(queries_file(asked), np.float32, shape))
+
+    def truth(self, chosen: Filter | None, asked: str = REAL) -> np.ndarray:
         """The inner products of the exact answers, best first; -inf where there are fewer."""
         rows = len(self.queries_for(chosen))
-        return self._map(f"truth-{_truth_name(chosen)}.f32", np.float32, (rows, TRUTH_K))
+        name = _truth_name(chosen) if asked == REAL else f"queries-{asked}"
+        return self._map(f"truth-{name}.f32", np.float32, (rows, TRUTH_K))
 
-    def recall(self, answers: list, chosen: Filter | None) -> float:
+    def recall(self, answers: list, chosen: Filter | None, asked: str = REAL) -> float:
         """The part of the exact answers that was found: recall@10.
 
         An id counts when its row passes the filter and is as near as the last exact answer, so
         that equal rows may stand for each other. `answers` may repeat the queries in order.
         """
-        queries, truth = self.queries_for(chosen), self.truth(chosen)
+        queries = self.queries_for(chosen) if asked == REAL else self.queries_like(asked)
+        truth = self.truth(chosen, asked)
         passes = None if chosen is None else self.matches(chosen)
         found = wanted = 0
         for number, ids in enumerate(answers):
@@ -112,6 +125,11 @@ class Dataset:
 
     def _map(self, name: str, kind, shape: tuple) -> np.ndarray:
         return np.memmap(self.folder / name, dtype=kind, mode="r", shape=shape)
+
+
+def queries_file(asked: str) -> str:
+    """The file with the queries of a distribution."""
+    return "queries.f32" if asked == REAL else f"queries-{asked}.f32"
 
 
 def _truth_name(chosen: Filter | None) -> str:
@@ -141,9 +159,21 @@ def write(folder: Path, shape: Shape, base: np.ndarray, queries: np.ndarray,
     (folder / "set.json.new").rename(folder / "set.json")
 
 
-def exact(data: Dataset, chosen: Filter | None, block: int = 20_000) -> tuple:
+def write_queries(data: Dataset, asked: str, queries: np.ndarray) -> None:
+    """Adds queries of another distribution, with their exact answers, to a set."""
+    queries.astype("<f4").tofile(data.folder / queries_file(asked))
+    ids, products = exact(data, None, queries)
+    ids.astype("<u4").tofile(data.folder / f"truth-queries-{asked}.u32")
+    # Under its name once it is whole: it says that these queries are there.
+    unfinished = data.folder / "truth.new"
+    products.astype("<f4").tofile(unfinished)
+    unfinished.rename(data.folder / f"truth-queries-{asked}.f32")
+
+
+def exact(data: Dataset, chosen: Filter | None, queries: np.ndarray | None = None,
+          block: int = 20_000) -> tuple:
     """Ids and inner products of the nearest rows that pass the filter, by looking at them all."""
-    queries = data.queries_for(chosen)
+    queries = data.queries_for(chosen) if queries is None else queries
     allowed = None if chosen is None else data.matches(chosen)
     ids = np.zeros((len(queries), 0), dtype=np.int64)
     best = np.zeros((len(queries), 0), dtype=np.float32)

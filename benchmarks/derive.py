@@ -11,6 +11,9 @@ More dimensions: a fixed smooth map, cosines of random projections (a Gaussian k
 It keeps the order of distances up to a small distortion, and unlike padding or a rotation it
 spreads the variance over all dimensions.
 
+Other queries, from the real ones: moved by noise that varies as the rows do (`noisy`), or the
+middle of two that have nothing to do with each other (`mixed`). Both lie where no rows are.
+
 `hardness.py` measures what became of it.
 """
 
@@ -25,6 +28,10 @@ PART = 10
 # How much the map into more dimensions bends: a little harder, never easier.
 SHARPNESS = 0.5
 BLOCK_ROWS = 10_000
+# How much noise a query gets, beside its own length of one.
+NOISE = 0.6
+# Rows that say how all vary.
+SAMPLE_ROWS = 20_000
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -63,6 +70,22 @@ def more_rows(real: np.ndarray, near: np.ndarray, rows: int, seed: int, out: np.
         pairs = rng.integers(0, len(real), (2, len(numbers)))
         moved += DRIFT * (real[pairs[0]] - real[pairs[1]])
         out[start:start + len(numbers)] = unit(moved)
+
+
+def other_queries(kind: str, queries: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """As many queries of another distribution than the rows: `noisy` or `mixed`."""
+    if kind == "mixed":
+        # Each with the next one, in an order that says nothing.
+        order = np.random.default_rng(12).permutation(len(queries))
+        return unit(queries[order] + queries[np.roll(order, 1)])
+    if kind != "noisy":
+        raise ValueError(f"no queries of the kind {kind}")
+    sample = np.array(base[::max(1, len(base) // SAMPLE_ROWS)], dtype=np.float32)
+    sample -= sample.mean(axis=0)
+    # Sums of rows with normal weights: a Gaussian with the covariance of the rows.
+    weights = np.random.default_rng(11).standard_normal((len(queries), len(sample)))
+    noise = weights.astype(np.float32) @ sample / np.float32(np.sqrt(len(sample)))
+    return unit(queries + np.float32(NOISE) * noise)
 
 
 class MoreDimensions:

@@ -2,13 +2,15 @@
 
 import json
 import socket
+import time
 
 
 class Connection:
     """One request at a time."""
 
-    def __init__(self, port: int):
-        self.port = port
+    def __init__(self, port: int, deadline: float | None = None):
+        """`TimeoutError` is raised when a reply is not there at the deadline, a monotonic time."""
+        self.port, self.deadline = port, deadline
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -64,6 +66,8 @@ class Connection:
             content, read = content + read[:length], read[length + 2:]
 
     def _read(self) -> bytes:
+        if self.deadline is not None:
+            self.socket.settimeout(max(0.001, self.deadline - time.monotonic()))
         more = self.socket.recv(1 << 16)
         if not more:
             raise RuntimeError("the server has closed the connection")

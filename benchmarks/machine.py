@@ -10,7 +10,7 @@ STOP_TIMEOUT_S = 90
 
 
 def describe(root: Path) -> str:
-    """Processor, cores, memory, kernel, and the commit that was measured."""
+    """Processor, cores, memory, kernel, and the commit that is measured: kept with each result."""
     cpu = _field(Path("/proc/cpuinfo"), "model name")
     memory = int(_field(Path("/proc/meminfo"), "MemTotal").split()[0]) / (1 << 20)
     git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=root, text=True,

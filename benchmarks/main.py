@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import report, venvs
+from benchmarks import asked, report, venvs
 from benchmarks.machine import describe, signal_stop, stopped
 from benchmarks.roster import LIBRARIES, NAMES, entry
 
@@ -40,9 +40,13 @@ same data, same machine, same recall, one after the other.
   ./bench --rounds 3                 three passes, every second one in the other order; medians count
   ./bench --set packages-1m          1,000,000 x 384; also: packages-1536 (200,000 x 1,536), tiny
   ./bench --only hnswlib,lodgepole   some systems; the results of the others stay as they are
-  ./bench --tables                   runs nothing, prints the tables of what was measured
-  ./bench --write                    puts the tables into docs/benchmarks.md, in their own section
+  ./bench --tables                   runs nothing, prints the tables of all that was measured;
+                                     with --set: of that set
+  ./bench --write                    puts the tables of all sets into docs/benchmarks.md, each
+                                     between its own marks; what stands around them is left alone
   ./bench --list                     the systems, and what each installs
+  ./bench --set packages-1m --only-ingest --ingest-limit 6
+                                     only the loads, of all servers; each is stopped after 6 minutes
 
   --data DIR     embeddings that the sets are made from: base-100k.f16 and queries-1k.f16, rows of
                  384 half floats [default: ${DATA_VARIABLE}, or ../shared/data/packages]
@@ -51,6 +55,16 @@ same data, same machine, same recall, one after the other.
   --seconds S    length of one measurement [default: 3, quick 1]
   --threads N,N  threads, or connections of a server [default: 1,2; servers 1,2,8]
   --no-filters   only unfiltered queries
+  --only-ingest  no searches: until all rows can be asked, and until they are indexed. What is known
+                 of searches stays. Without --only: all servers
+  --ingest-limit M
+                 a server whose rows are not indexed after M minutes is stopped; shown is how far it
+                 came, and the goals count it as at least so much slower
+  --memory-limit-share F
+                 searches by Lodgepole's servers once more, inside a memory limit of F times the
+                 size of all vectors (0.25: a quarter), cached pages of files included. Needs memory
+                 groups of version 1 and the right to make one (root); otherwise the tables say that
+                 it was skipped
 
 The machine must be idle: load from elsewhere spoils latencies. Systems are installed into
 .cache/bench, results are JSON files in .cache/bench/results/SET, one for each system.
@@ -70,9 +84,10 @@ def main(arguments: list[str]) -> int:
         return 0
     failed = [] if options.tables else run(options)
     results = CACHE / "results"
-    print(report.tables(results, [options.set], describe(ROOT)))
+    shown = [options.set] if options.named or not options.tables else list(report.TITLES)
+    print(report.tables(results, shown))
     if options.write:
-        report.write(ROOT / "docs" / "benchmarks.md", results, CACHE / "data", describe(ROOT))
+        report.write(ROOT / "docs" / "benchmarks.md", results, CACHE / "data")
         say("docs/benchmarks.md is written")
     if failed:
         say(f"failed: {', '.join(failed)}")
@@ -83,15 +98,26 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """The options; a wrong one ends the program with a line that says so."""
     parser = argparse.ArgumentParser(prog="bench", add_help=False, allow_abbrev=False)
     for name in ("-h --help", "--quick", "--tables", "--write", "--list", "--release",
-                 "--no-filters"):
+                 "--no-filters", "--only-ingest"):
         parser.add_argument(*name.split(), action="store_true")
-    parser.add_argument("--set", choices=SETS, default="packages")
+    parser.add_argument("--set", choices=SETS)
+    parser.add_argument("--ingest-limit", type=_positive)
+    parser.add_argument("--memory-limit-share", type=_positive)
     parser.add_argument("--only", type=_names, default=None)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--threads", type=lambda text: [int(part) for part in text.split(",")])
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.named, options.set = options.set is not None, options.set or "packages"
+    return options
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("it has to be above 0")
+    return number
 
 
 def _names(text: str) -> list[str]:
@@ -104,8 +130,7 @@ def _names(text: str) -> list[str]:
 
 def run(options: argparse.Namespace) -> list[str]:
     """Measures the systems, and returns the names of those that failed."""
-    chosen = options.only or [name for name in NAMES
-                              if not (options.quick and name in QUICK_WITHOUT)]
+    chosen = options.only or [name for name in NAMES if _is_usual(name, options)]
     prepare_set(options)
     ready, failed = install(chosen)
     if any(entry(name).is_ours for name in chosen):
@@ -116,6 +141,13 @@ def run(options: argparse.Namespace) -> list[str]:
             if not measure(name, options, round_number) and name not in failed:
                 failed.append(name)
     return failed
+
+
+def _is_usual(name: str, options: argparse.Namespace) -> bool:
+    if options.only_ingest:
+        # A load over REST says little more than one over gRPC.
+        return entry(name).kind == "server" and name != "lodgepole-rest"
+    return not (options.quick and name in QUICK_WITHOUT)
 
 
 def install(chosen: list[str]) -> tuple[list[str], list[str]]:
@@ -138,9 +170,13 @@ def interpreter(name: str) -> Path:
 
 
 def prepare_set(options: argparse.Namespace) -> None:
-    """Makes the set when it is not there."""
+    """Makes the set, or what an older one lacks."""
     folder = CACHE / "data" / options.set
     if (folder / "set.json").exists():
+        others = [folder / f"truth-queries-{kind}.f32" for kind in asked.OTHERS]
+        if not all(path.exists() for path in others):
+            say(f"Making more queries for the set {options.set}")
+            _make("queries", str(folder))
         return
     source = options.data or Path(os.environ.get(DATA_VARIABLE) or DATA_DEFAULT)
     missing = [name for name in ("base-100k.f16", "queries-1k.f16")
@@ -150,8 +186,12 @@ def prepare_set(options: argparse.Namespace) -> None:
                          f"real embeddings: 100,000 rows and 1,000 queries of 384 half floats. "
                          f"Name their folder with --data or {DATA_VARIABLE}.")
     say(f"Making the set {options.set}")
+    _make(options.set, str(source), str(folder))
+
+
+def _make(*arguments: str) -> None:
     python = venvs.python(CACHE, "libraries", LIBRARIES, say)
-    command = [str(python), "-m", "benchmarks.data", options.set, str(source), str(folder)]
+    command = [str(python), "-m", "benchmarks.data", *arguments]
     subprocess.run(command, cwd=ROOT, env=environment(), check=True)
 
 
@@ -197,19 +237,26 @@ def measure(name: str, options: argparse.Namespace, round_number: int) -> bool:
         result = json.loads(partial.read_text())
         result["seconds"] = time.monotonic() - started
         result["profile"] = "release" if options.release else "dev"
-        keep(CACHE / "results" / options.set / f"{name}.json", result, round_number)
+        result["machine"] = describe(ROOT)
+        keep(CACHE / "results" / options.set / f"{name}.json", result, round_number,
+             only_ingest=options.only_ingest)
         return "failed" not in result
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def keep(path: Path, result: dict, round_number: int) -> None:
-    """Adds a pass to the file; the first pass of a run replaces what was there."""
+def keep(path: Path, result: dict, round_number: int, *, only_ingest: bool) -> None:
+    """Adds a pass to the file; the first pass of a run replaces what was there.
+
+    Passes that only load stand apart: they replace figures of loads, and leave those of searches.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    rounds = []
-    if round_number > 0 and path.exists():
-        rounds = json.loads(path.read_text())["rounds"]
-    path.write_text(json.dumps({"rounds": [*rounds, result]}, indent=1))
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    part = "ingest" if only_ingest else "rounds"
+    if round_number == 0:
+        kept = {"rounds": kept.get("rounds", [])} if only_ingest else {}
+    kept[part] = [*kept.get(part, []), result]
+    path.write_text(json.dumps(kept, indent=1))
 
 
 def plan(one, options: argparse.Namespace) -> dict:
@@ -222,7 +269,9 @@ def plan(one, options: argparse.Namespace) -> dict:
         filters = ()
     return {"threads": threads, "seconds": options.seconds or (1 if quick else 3),
             "filters": filters, "filter_threads": [1], "backup": not quick, "build_threads": 2,
-            "sweep_queries": 500 if quick else 1_000, "sweep_s": 0.4 if quick else 1.5}
+            "sweep_queries": 500 if quick else 1_000, "sweep_s": 0.4 if quick else 1.5,
+            "ingest_limit_s": options.ingest_limit and options.ingest_limit * 60,
+            "only_ingest": options.only_ingest, "memory_limit_share": options.memory_limit_share}
 
 
 def environment(**more) -> dict:

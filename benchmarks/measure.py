@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.asked import ASKED
 from benchmarks.dataset import FILTERS, Dataset, Filter
 from benchmarks.peer import NativePeer, NotPossible, Peer, Setting
 from benchmarks.processes import memory_bytes, processor_s
+from benchmarks.progress import Stopped
 
 TARGETS = (0.95, 0.99)
 # A sweep goes on a little beyond the last target, as the cheapest setting may come late.
@@ -38,6 +40,12 @@ class Plan:
     build_threads: int
     sweep_queries: int
     sweep_s: float
+    # A server's load is stopped after so long.
+    ingest_limit_s: float | None = None
+    # Nothing after the load.
+    only_ingest: bool = False
+    # Searches again inside a memory limit: so much of the size of the vectors.
+    memory_limit_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,31 +61,53 @@ class Run:
 def measure(peer: Peer, data: Dataset, plan: Plan, say) -> dict:
     """All figures of one peer on one set."""
     result = {"rows": data.shape.rows, "dimension": data.shape.dimension}
-    result["build"] = build(peer, say)
+    result["build"] = build(peer, data, say)
+    if "stopped" in result["build"]:
+        return result
     # A program that also reads the set says itself what building took.
     if hasattr(peer, "build_figures"):
         result["build"].update(peer.build_figures())
+    if plan.only_ingest:
+        return result
     result["sweep"] = sweep(peer, data, None, plan)
     say(f"{len(result['sweep'])} settings, best recall "
         f"{max(row['recall'] for row in result['sweep']):.4f}")
     result["at"] = [at_target(peer, data, None, result["sweep"], target, plan)
                     for target in TARGETS]
+    if peer.default_setting is not None:
+        result["default"] = at_setting(peer, data, peer.default_setting, plan)
+        result["default_recall"] = default_recall(peer, data, say)
     result["memory_used"] = memory_bytes(peer.processes(), peer.is_server)
     if plan.filters:
         result["filtered"] = filtered(peer, data, plan, say)
     if plan.backup:
         result["backup"] = backup(peer, data, say)
+    # The last: the server is another one after it.
+    if plan.memory_limit_share is not None and hasattr(peer, "limit_memory"):
+        result["limited"] = limited(peer, data, result, plan, say)
     return result
 
 
-def build(peer: Peer, say) -> dict:
-    """Loads all rows, then waits until they are indexed."""
+def build(peer: Peer, data: Dataset, say) -> dict:
+    """Loads all rows, then waits until they are indexed; says `stopped` when time was over."""
     before = memory_bytes(peer.processes(), peer.is_server)
     used, own = _used(peer), time.process_time()
+    progress, queryable = peer.place.progress, None
+    progress.begin(data.shape.rows)
     started = time.perf_counter()
-    peer.ingest()
-    queryable = time.perf_counter() - started
-    peer.index()
+    try:
+        peer.ingest()
+        queryable = time.perf_counter() - started
+        peer.index()
+    except (Stopped, TimeoutError):
+        if not progress.is_over():
+            raise
+        stopped = progress.figures()
+        say(f"stopped after {stopped['after_s']:.0f} s: {stopped['step']}: {stopped['rows']:,} of "
+            f"{stopped['of']:,}")
+        found = {"stopped": stopped, "cpu_s": _used(peer) - used}
+        peer.abandon()
+        return found if queryable is None else {**found, "queryable_s": queryable}
     indexed = time.perf_counter() - started
     spent = _used(peer) - used
     if peer.is_server:
@@ -168,6 +198,51 @@ def at_target(peer: Peer, data: Dataset, chosen: Filter | None, rows: list[dict]
              "threads": runs}
     if chosen is None and not peer.is_server:
         found["batch"] = batches(peer, data, setting, plan)
+    return found
+
+
+def at_setting(peer: Peer, data: Dataset, setting: Setting, plan: Plan) -> dict:
+    """Recall and rates with this setting, whatever it finds."""
+    peer.prepare(setting)
+    ids, _, _ = peer.answers(setting, None, data.shape.queries)
+    runs = {str(threads): drive(peer, data, None, setting, threads, plan)
+            for threads in plan.threads}
+    return {"setting": setting, "recall": data.recall(ids, None), "threads": runs}
+
+
+def default_recall(peer: NativePeer, data: Dataset, say) -> dict:
+    """What is found when nothing is set, for each distribution of queries."""
+    found = {asked: data.recall(peer.default_answers(asked), None, asked) for asked in ASKED}
+    say("default recall: " + ", ".join(f"{asked} {recall:.4f}" for asked, recall in found.items()))
+    return found
+
+
+def limited(peer: NativePeer, data: Dataset, result: dict, plan: Plan, say) -> dict:
+    """The same searches once more, by a server that may use only so much memory, files included."""
+    share = plan.memory_limit_share
+    found = {"share": share, "limit_bytes": int(share * data.base.nbytes)}
+    try:
+        peer.limit_memory(found["limit_bytes"])
+    except NotPossible as problem:
+        say(f"memory limit skipped: {problem}")
+        return {**found, "skipped": str(problem)}
+    try:
+        rows = [("default", result["default"]), *(
+            (str(row["target"]), row) for row in result["at"] if row["reached"])]
+        found["at"] = {}
+        for name, row in rows:
+            # Once for nothing: what a query needs again and again is then in memory, if it fits.
+            drive(peer, data, None, row["setting"], 1, plan)
+            found["at"][name] = at_setting(peer, data, row["setting"], plan)
+        found["memory"] = peer.limited_memory()
+    except Exception as problem:
+        if peer.is_running():
+            raise
+        say(f"the server has ended inside its memory limit: {problem}")
+        return {**found, "failed": "the kernel ended the server: it needs more"}
+    say(f"inside {found['limit_bytes'] / (1 << 20):.0f} MiB: " + ", ".join(
+        f"{name} {row['threads'][str(plan.threads[0])]['qps']:.0f}/s"
+        for name, row in found["at"].items()))
     return found
 
 

@@ -7,12 +7,13 @@ is decoded after, is not timed, so that a client in Python costs as little as it
 
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.dataset import Dataset, Filter
+from benchmarks.progress import Progress
 
 # The same graph for every system that builds one.
 GRAPH_LINKS = 16
@@ -29,10 +30,11 @@ class NotPossible(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a peer keeps its data, the threads it may use, and its settings."""
+    """Where a peer keeps its data, the threads it may use, and how far its load has come."""
 
     folder: Path
     threads: int
+    progress: Progress = field(default_factory=Progress)
 
 
 class Client(ABC):
@@ -65,6 +67,8 @@ class Peer(ABC):
     can_fork = False
     # Later settings cost more and find more, so a sweep may stop.
     is_ordered = True
+    # What is used when nothing is set; only for ourselves.
+    default_setting: Setting | None = None
 
     def __init__(self, data: Dataset, place: Place):
         self.data = data
@@ -72,10 +76,17 @@ class Peer(ABC):
 
     @abstractmethod
     def ingest(self) -> None:
-        """Stores every row with its attributes: acknowledged, and durable where it can be."""
+        """Stores every row with its attributes: acknowledged, and durable where it can be.
+
+        Servers tell `place.progress` what is done, so that a load can be stopped.
+        """
 
     def index(self) -> None:
         """Returns when everything is indexed."""
+
+    def abandon(self) -> None:
+        """Stops a server whose data is not wanted any more: as fast as it can."""
+        self.close()
 
     @abstractmethod
     def settings(self, chosen: Filter | None) -> list[Setting]:
@@ -122,6 +133,10 @@ class NativePeer(Peer):
     @abstractmethod
     def answers(self, setting: Setting, chosen: Filter | None, queries: int) -> tuple:
         """Asks the first queries once, one after the other: ids, seconds, processor seconds."""
+
+    def default_answers(self, asked: str) -> list:
+        """The ids that each query of a distribution finds when nothing is set."""
+        raise NotPossible("its defaults are not what users get")
 
     @abstractmethod
     def drive(self, setting: Setting, chosen: Filter | None, threads: int,

@@ -14,6 +14,7 @@ from benchmarks.dataset import Dataset
 from benchmarks.machine import signal_stop
 from benchmarks.measure import Plan, measure
 from benchmarks.peer import Place
+from benchmarks.progress import Progress
 
 
 def main(path: Path) -> int:
@@ -31,7 +32,8 @@ def main(path: Path) -> int:
 
     peer = None
     try:
-        peer = module.Measured(data, Place(folder, plan.build_threads))
+        peer = module.Measured(data, Place(folder, plan.build_threads,
+                                           Progress(plan.ingest_limit_s)))
         result = measure(peer, data, plan, say)
         code = 0
     except Exception as problem:

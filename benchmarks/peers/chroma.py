@@ -23,7 +23,7 @@ class Measured(Peer):
 
     def __init__(self, data, place):
         super().__init__(data, place)
-        self.port, self.effort = free_port(), 0
+        self.port, self.effort, self.deadline = free_port(), 0, None
         self._start()
 
     def _start(self) -> None:
@@ -34,7 +34,7 @@ class Measured(Peer):
                              environment={"ANONYMIZED_TELEMETRY": "False"})
 
     def ingest(self) -> None:
-        connection = Connection(self.port)
+        connection = Connection(self.port, self.place.progress.deadline())
         graph = {"space": "ip", "ef_construction": GRAPH_BUILD_EFFORT,
                  "max_neighbors": GRAPH_LINKS, "num_threads": self.place.threads}
         made = connection.call("POST", ROOT, {"name": "bench",
@@ -50,11 +50,14 @@ class Measured(Peer):
                                for row in chosen],
                 "metadatas": [{"random": int(random[row]), "region": int(region[row])}
                               for row in chosen]})
+            self.place.progress.done(chosen.stop)
         connection.close()
+        self.place.progress.step = "all rows sent, index"
+        self.deadline = self.place.progress.deadline()
 
     def index(self) -> None:
         # The first query indexes what the log still holds.
-        client = _Client(self, None)
+        client = _Client(self, None, self.deadline)
         client.ask(client.request(self.data.queries[0]))
         client.close()
 
@@ -65,7 +68,7 @@ class Measured(Peer):
     def prepare(self, setting) -> None:
         if setting["ef_search"] == self.effort:
             return
-        self.effort = setting["ef_search"]
+        self.effort, self.deadline = setting["ef_search"], None
         connection = Connection(self.port)
         connection.call("PUT", self.path, {"new_configuration": {"hnsw": dict(setting)}})
         connection.close()
@@ -84,8 +87,8 @@ class Measured(Peer):
 
 
 class _Client(Client):
-    def __init__(self, peer: Measured, chosen):
-        self.connection, self.path = Connection(peer.port), peer.path
+    def __init__(self, peer: Measured, chosen, deadline: float | None = None):
+        self.connection, self.path = Connection(peer.port, deadline), peer.path
         self.condition = None if chosen is None else {chosen.field: {"$lt": chosen.below}}
 
     def request(self, vector):

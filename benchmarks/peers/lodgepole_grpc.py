@@ -12,15 +12,20 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from benchmarks import cargo
-from benchmarks.peer import NativePeer
+from benchmarks import cargo, cgroup, dataset
+from benchmarks.peer import NativePeer, NotPossible
 from benchmarks.processes import Server, free_port
+from benchmarks.progress import Stopped
 
 SCAN_FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.25, 1.5, 2.0, 3.0, 4.0)
 FILL_CONNECTIONS = 4
 INDEX_TIMEOUT_S = 3_600
 READY_TIMEOUT_S = 60
 TAIL_ROWS_MAX = 10_000
+# Inside a memory limit: what the settings say to lower on a small machine, to this part of it.
+CACHES = ("block-cache-bytes", "write-buffer-bytes")
+CACHE_PART = 8
+CACHE_DEFAULT = 256 << 20
 METRIC = re.compile(r"^lodgepole_search_(\w+)\{[^}]*\} ([0-9.e+-]+)$", re.MULTILINE)
 # So often in a row nothing must wait: between two steps nothing may wait for a moment.
 QUIET_LOOKS = 5
@@ -34,6 +39,7 @@ class Measured(NativePeer):
     # Segments are merged further after a pause of three seconds.
     rest_s = 5
     transport = "grpc"
+    default_setting: dict = {}
 
     def __init__(self, data, place):
         super().__init__(data, place)
@@ -41,11 +47,17 @@ class Measured(NativePeer):
         # The ports of its indexes follow that of the control plane.
         self.port = free_port(40)
         self.url = f"http://127.0.0.1:{self.port}"
+        self.group: cgroup.MemoryGroup | None = None
         self.server = self._start()
 
     def _start(self) -> Server:
         command = [str(self.program), "serve", "--listen", f"127.0.0.1:{self.port}", "--data-dir",
                    str(self.place.folder / "data")]
+        if self.group is not None:
+            for name in CACHES:
+                size = min(CACHE_DEFAULT, self.group.limit_bytes // CACHE_PART)
+                command += [f"--{name}", str(size)]
+            command = self.group.wrapped(command)
         server = Server(command, self.port, self.place.folder / "log")
         until = time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < until:
@@ -63,14 +75,20 @@ class Measured(NativePeer):
             "spec": {"serverless": {"cloud": "aws", "region": "us-east-1"}}})
         folder = self.data.folder
         numbers = [f"--number={name}={folder / name}.u16" for name in ("random", "region")]
-        self._bench("fill", "--vectors", str(folder / "base.f32"), *numbers, "--connections",
-                    str(FILL_CONNECTIONS))
+        try:
+            self._bench("fill", "--vectors", str(folder / "base.f32"), *numbers, "--connections",
+                        str(FILL_CONNECTIONS), timeout_s=self.place.progress.left_s())
+        except subprocess.TimeoutExpired:
+            state = self.state()
+            self.place.progress.rows = int(state["tail_rows"] + state["segment_rows"])
+            raise Stopped from None
 
     def index(self) -> None:
         """Waits until segments hold the rows: a server leaves few to be compared one by one."""
         until, quiet = time.monotonic() + INDEX_TIMEOUT_S, 0
         while time.monotonic() < until:
             state = self.state()
+            self.place.progress.done(int(state["segment_rows"]), "index")
             done = not state["waiting_namespaces"] and state["tail_rows"] <= TAIL_ROWS_MAX
             quiet = quiet + 1 if done else 0
             if quiet >= QUIET_LOOKS:
@@ -97,8 +115,14 @@ class Measured(NativePeer):
 
     def answers(self, setting, chosen, queries) -> tuple:
         reply = self._search(setting, chosen, queries)
-        ids = [[int(name) for name in found] for found in reply["ids"]]
-        return ids, reply["wall_s"], reply["cpu_s"]
+        return self._ids(reply), reply["wall_s"], reply["cpu_s"]
+
+    def _ids(self, reply: dict) -> list:
+        return [[int(name) for name in found] for found in reply["ids"]]
+
+    def default_answers(self, asked) -> list:
+        path = self.data.folder / dataset.queries_file(asked)
+        return self._ids(self._search({}, None, len(self.data.queries_like(asked)), path=path))
 
     def drive(self, setting, chosen, threads, seconds) -> dict:
         queries = len(self.data.queries_for(chosen))
@@ -122,11 +146,35 @@ class Measured(NativePeer):
         answer = self._call("POST", "/query", {"vector": query.tolist(), "topK": 10}, port)
         return [int(match["id"]) for match in answer["matches"]]
 
+    def limit_memory(self, limit_bytes: int) -> None:
+        """Starts the server again, inside a memory limit, with none of its files in memory.
+
+        Its caches get an eighth of that each, unless by default they have less.
+        """
+        parent = cgroup.root()
+        if parent is None:
+            raise NotPossible("it needs memory groups of version 1 and the right to make one")
+        self.server.stop()
+        cgroup.forget_files(self.place.folder / "data")
+        self.group = cgroup.MemoryGroup(parent, limit_bytes)
+        self.server = self._start()
+
+    def limited_memory(self) -> dict:
+        """What the server uses of its limit."""
+        return self.group.figures()
+
+    def is_running(self) -> bool:
+        """Whether the server has not been ended."""
+        return self.server.process.poll() is None
+
     def close(self) -> None:
         self.server.stop()
+        if self.group is not None:
+            self.group.remove()
 
-    def _search(self, setting, chosen, queries: int, *more: str) -> dict:
-        arguments = ["--queries", str(self.data.folder / "queries.f32"), "--count", str(queries),
+    def _search(self, setting, chosen, queries: int, *more: str, path: Path | None = None) -> dict:
+        path = path or self.data.folder / "queries.f32"
+        arguments = ["--queries", str(path), "--count", str(queries),
                      "--process", str(self.server.process.pid), *more]
         for name, value in setting.items():
             arguments += [f"--{name}", str(value)]
@@ -134,10 +182,11 @@ class Measured(NativePeer):
             arguments += ["--filter", json.dumps({chosen.field: {"$lt": chosen.below}})]
         return self._bench("search", *arguments)
 
-    def _bench(self, *arguments: str) -> dict:
+    def _bench(self, *arguments: str, timeout_s: float | None = None) -> dict:
         command = [str(self.program), "bench", *arguments, "--url", self.url, "--index", "bench",
                    "--transport", self.transport, "--dimension", str(self.data.base.shape[1])]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=timeout_s)
         if done.returncode != 0:
             raise RuntimeError(f"lodgepole bench {arguments[0]}: {done.stderr[-1000:]}{self._log()}")
         return json.loads(done.stdout)

@@ -26,7 +26,7 @@ class Measured(Peer):
                              folder=place.folder)
 
     def ingest(self) -> None:
-        connection = Connection(self.port)
+        connection = Connection(self.port, self.place.progress.deadline())
         connection.call("POST", "/indexes", {
             "name": "bench", "dimension": self.data.base.shape[1], "metric": "dotproduct",
             "index_type": "hnsw",
@@ -39,6 +39,7 @@ class Measured(Peer):
                  "metadata": {"random": int(random[start + at]),
                               "region": int(region[start + at])}}
                 for at, row in enumerate(rows)]})
+            self.place.progress.done(start + len(rows))
         connection.close()
 
     def settings(self, chosen) -> list:

@@ -6,8 +6,11 @@ the user `nobody`.
 """
 
 import os
+import signal
 import subprocess
+import threading
 import time
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +19,7 @@ import numpy as np
 
 from benchmarks.peer import GRAPH_BUILD_EFFORT, GRAPH_EFFORTS, GRAPH_LINKS, Client, Peer
 from benchmarks.processes import Server, free_port
+from benchmarks.progress import Stopped
 
 COPY_ROWS = 20_000
 COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -24,6 +28,9 @@ SETTINGS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max
             "synchronous_commit": "on"}
 NOBODY = 65534
 RECOVERY_TIMEOUT_S = 120
+# Rows in the graph so far; before that, the smaller indexes are not worth showing.
+BUILT = ("SELECT tuples_done FROM pg_stat_progress_create_index "
+         "WHERE phase = 'building index: loading tuples'")
 
 
 class Measured(Peer):
@@ -84,7 +91,9 @@ class Measured(Peer):
             with connection.cursor().copy("COPY rows FROM STDIN BINARY") as copy:
                 copy.write(COPY_HEAD)
                 for start in range(0, rows, COPY_ROWS):
-                    copy.write(self._copied(start, min(start + COPY_ROWS, rows)))
+                    end = min(start + COPY_ROWS, rows)
+                    copy.write(self._copied(start, end))
+                    self.place.progress.done(end)
                 copy.write(b"\xff\xff")
 
     def _copied(self, start: int, end: int) -> bytes:
@@ -105,13 +114,41 @@ class Measured(Peer):
         return block.tobytes()
 
     def index(self) -> None:
-        with self.connect() as connection:
+        with self.connect() as connection, self._watched(connection):
             connection.execute(f"CREATE INDEX ON rows USING hnsw (v vector_ip_ops) WITH "
                                f"(m={GRAPH_LINKS}, ef_construction={GRAPH_BUILD_EFFORT})")
             connection.execute("CREATE INDEX ON rows (random)")
             connection.execute("CREATE INDEX ON rows (region)")
             connection.execute("VACUUM ANALYZE rows")
             connection.execute("CHECKPOINT")
+
+    @contextmanager
+    def _watched(self, connection):
+        """Follows the build, and has it cancelled when time is over."""
+        progress, ended = self.place.progress, threading.Event()
+        if progress.limit_s is None:
+            yield
+            return
+        progress.done(0, "index")
+
+        def watch() -> None:
+            with self.connect() as other:
+                while not ended.wait(min(1, max(0.1, progress.left_s()))):
+                    if found := other.execute(BUILT).fetchone():
+                        progress.rows = max(progress.rows, found[0])
+                    if progress.is_over():
+                        other.execute("SELECT pg_cancel_backend(%s)",
+                                      [connection.info.backend_pid])
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        except import_module("psycopg").errors.QueryCanceled:
+            raise Stopped from None
+        finally:
+            ended.set()
+            watcher.join()
 
     def settings(self, chosen) -> list:
         efforts = GRAPH_EFFORTS if chosen is None else GRAPH_EFFORTS[2::2]
@@ -142,8 +179,11 @@ class Measured(Peer):
             server.stop()
         return answer
 
+    def abandon(self) -> None:
+        self.server.stop(signal.SIGQUIT)
+
     def close(self) -> None:
-        self.server.stop(2)
+        self.server.stop(signal.SIGINT)
 
 
 class _Client(Client):

@@ -48,6 +48,7 @@ class Measured(Peer):
                     "VADD", "rows", "FP32", self.data.base[row].tobytes(), row, "NOQUANT", "EF",
                     GRAPH_BUILD_EFFORT, "SETATTR", json.dumps(attributes), "M", GRAPH_LINKS)
             pipeline.execute()
+            self.place.progress.done(min(start + PIPELINE_ROWS, rows))
         store.close()
 
     def settings(self, chosen) -> list:

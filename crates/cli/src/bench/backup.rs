@@ -1,49 +1,61 @@
-//! Times of backup and of an index from a backup.
+//! Times of backup, of an index from a backup, and of a restart.
 //!
-//! What is claimed is that neither grows with the index, so every size is measured in one run, in
-//! three states of the source: idle; right after a bulk load; after 5,000 single upserts. Each
-//! answer that ends a measurement is compared with what it must be.
+//! What is claimed is that none of them grows with the index, so every size is measured in one run,
+//! in several states of the source: all rows in segments; idle, where the last rows of the load are
+//! in no segment yet; right after a bulk load; after 5,000 single upserts. Each answer that ends a
+//! measurement is compared with what it must be.
 
-use std::fmt::Write as _;
+mod report;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use lodgepole_api::wire::vectors::{FetchRequest, QueryRequest, UpsertRequest, Vector};
-use lodgepole_service::{RequestContext, Service};
-use lodgepole_types::{Index, Rng as _, SeededRng};
+use lodgepole_api::wire::search::WarmUpRequest;
+use lodgepole_api::wire::vectors::{FetchRequest, QueryRequest};
+use lodgepole_engine::{EngineOptions, IndexFrom};
+use lodgepole_storage::SystemClock;
+use lodgepole_types::{Clock as _, Index};
 
+use super::records;
 use super::rig::Rig;
 use crate::output::complain;
 
-const DIMENSION: usize = 384;
 /// Records of one bulk request.
 const BATCH: usize = 500;
 /// Bulk requests under way at once.
 const LOADERS: usize = 8;
 /// Records written before each run of the state "right after a bulk load".
 const BURST: usize = 10_000;
-/// Records written one by one before each run of the third state, and how many at once.
+/// Records written one by one before each run of the last state, and how many at once.
 const SINGLES: usize = 5_000;
 const SINGLE_WRITERS: usize = 16;
-
-/// Rest after the load, so that "idle" is what it says.
-const SETTLE: Duration = Duration::from_secs(15);
+/// From so many records on there are fewer runs.
+const LARGE: usize = 1_000_000;
 
 /// What the source went through before the backup.
-#[derive(Debug, Clone, Copy)]
-enum Before {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    Indexed,
     Idle,
     BulkLoad,
     Singles,
 }
 
 impl Before {
-    const ALL: [Self; 3] = [Self::Idle, Self::BulkLoad, Self::Singles];
+    /// In the order in which they are measured: rows are only added to what no segment holds.
+    const ALL: [Self; 4] = [Self::Idle, Self::Indexed, Self::BulkLoad, Self::Singles];
+    /// Their names on the command line.
+    pub(super) const NAMES: [&'static str; 4] = ["idle", "indexed", "bulk", "singles"];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().zip(Self::ALL).find(|(known, _)| **known == name).map(|(_, state)| state)
+    }
 
     fn title(self) -> &'static str {
         match self {
+            Self::Indexed => "indexed",
             Self::Idle => "idle",
             Self::BulkLoad => "after a bulk load",
             Self::Singles => "after 5,000 single upserts",
@@ -57,44 +69,65 @@ struct Run {
     backup: Duration,
     fetch: Duration,
     query: Duration,
+    restart: Duration,
 }
 
-/// Measures all sizes and returns the table.
+/// All runs of one size in one state.
+#[derive(Debug)]
+struct Measured {
+    size: usize,
+    before: Before,
+    runs: Vec<Run>,
+}
+
+/// What is measured.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    /// Records of the index, one after the other.
+    pub(super) sizes: Vec<usize>,
+    /// Names of states; all when empty.
+    pub(super) states: Vec<String>,
+    /// Where the data goes; a temporary folder when absent.
+    pub(super) parent: Option<&'a Path>,
+}
+
+/// Measures all sizes and returns the tables.
 ///
 /// # Errors
 /// When the service fails or an answer is wrong.
-pub(super) async fn run(sizes: &[usize], parent: Option<&Path>) -> anyhow::Result<String> {
-    let mut table = String::from(
-        "| records | state | runs | create backup | first fetch of the new index | its first query |\n\
-         |--:|---|--:|--:|--:|--:|\n",
-    );
-    for &size in sizes {
-        let runs = if size >= 1_000_000 { 5 } else { 20 };
-        let rig = Bench::open(parent, size).await?;
-        for before in Before::ALL {
-            let mut measured = Vec::new();
-            for number in 0..runs {
-                complain(&format!(
-                    "{size} records, {}: run {} of {runs}",
-                    before.title(),
-                    number + 1
-                ));
-                rig.prepare(before).await?;
-                measured.push(rig.measure(number).await?);
+pub(super) async fn run(plan: &Plan<'_>) -> anyhow::Result<String> {
+    let named = plan.states.iter().filter_map(|name| Before::named(name));
+    let named: Vec<_> = named.collect();
+    let mut measured = Vec::new();
+    for &size in &plan.sizes {
+        ensure!(size > 0, "an index without records has no first answer");
+        let mut bench = Bench::open(plan.parent, size).await?;
+        for before in Before::ALL.into_iter().filter(|b| named.is_empty() || named.contains(b)) {
+            let count = if size >= LARGE { 5 } else { 20 };
+            if before == Before::Indexed {
+                bench = bench.index_all().await?;
             }
-            let ms = |value: fn(&Run) -> Duration| median_ms(&measured, value);
-            writeln!(
-                table,
-                "| {size} | {} | {runs} | {:.1} ms | {:.1} ms | {:.1} ms |",
-                before.title(),
-                ms(|run| run.backup),
-                ms(|run| run.fetch),
-                ms(|run| run.query),
-            )?;
+            let mut runs = Vec::new();
+            for number in 0..count {
+                bench.prepare(before).await?;
+                let (run, reopened) = bench.measure(number).await?;
+                bench = reopened;
+                complain(&format!(
+                    "{size} records, {}: run {} of {count}: backup {:?}, index from it {:?}, \
+                     restart {:?}",
+                    before.title(),
+                    number + 1,
+                    run.backup,
+                    run.query,
+                    run.restart
+                ));
+                runs.push(run);
+            }
+            measured.push(Measured { size, before, runs });
         }
-        rig.rig.close().await?;
+        bench.rig.close().await?;
     }
-    Ok(table)
+    report::tables(&measured)
 }
 
 struct Bench {
@@ -106,17 +139,33 @@ struct Bench {
 impl Bench {
     async fn open(parent: Option<&Path>, size: usize) -> anyhow::Result<Self> {
         let rig = Rig::open(parent).await?;
-        let body = format!(
-            r#"{{"name":"source","dimension":{DIMENSION},"metric":"cosine",
-                "spec":{{"serverless":{{"cloud":"aws","region":"us-east-1"}}}}}}"#
-        );
-        rig.service.create_index(&rig.context, body.as_bytes()).await?;
-        let source = rig.index("source")?;
+        let source = records::create_index(&rig, "source").await?;
         let bench = Self { rig, source, size };
         bench.load(0, size, "load").await?;
-        complain("waiting until compaction has come to rest");
-        bench.rig.clock.sleep(SETTLE).await;
+        complain("waiting until indexing and compaction have come to rest");
+        bench.rig.indexed(&bench.source).await?;
         Ok(bench)
+    }
+
+    /// Closes everything and opens it again, as a restart of the server does.
+    async fn reopened(self, options: EngineOptions) -> anyhow::Result<Self> {
+        let folder = self.rig.stop().await?;
+        let rig = Rig::on(folder, options).await?;
+        let source = rig.index("source")?;
+        Ok(Self { rig, source, size: self.size })
+    }
+
+    /// Has the last rows put into segments too, which otherwise wait until there are more of them.
+    async fn index_all(self) -> anyhow::Result<Self> {
+        let all = IndexFrom { rows: 1, bytes: 1 };
+        let bench =
+            self.reopened(EngineOptions { index_from: all, ..EngineOptions::default() }).await?;
+        let request = WarmUpRequest { namespace: None };
+        bench.rig.service.warm_up(&bench.rig.context, &bench.source, request).await?;
+        let state = bench.rig.indexed(&bench.source).await?;
+        ensure!(state.tail_rows == 0, "{} rows are in no segment", state.tail_rows);
+        complain(&format!("{} rows in {} segments", state.segment_rows, state.segments));
+        bench.reopened(EngineOptions::default()).await
     }
 
     /// Writes records `from..from + count` in bulk, with progress.
@@ -128,12 +177,11 @@ impl Bench {
                 tasks.join_next().await.context("a loader is gone")???;
             }
             let end = (start + BATCH).min(from + count);
-            tasks.spawn(upsert(
-                self.rig.service.clone(),
-                self.rig.context.clone(),
-                Arc::clone(&self.source),
-                (start..end).collect(),
-            ));
+            let (service, context) = (self.rig.service.clone(), self.rig.context.clone());
+            let index = Arc::clone(&self.source);
+            tasks.spawn(async move {
+                records::upsert(&service, &context, &index, ("", start..end)).await
+            });
             done += end - start;
             if count >= 100_000 && done % 100_000 == 0 {
                 complain(&format!("{what}: {done} of {count} records"));
@@ -147,34 +195,36 @@ impl Bench {
 
     async fn prepare(&self, before: Before) -> anyhow::Result<()> {
         match before {
-            Before::Idle => self.rig.clock.sleep(Duration::from_millis(200)).await,
-            Before::BulkLoad => {
-                // Overwrites, so that the size stays what the table says.
-                self.load(0, BURST.min(self.size), "burst").await?;
+            Before::Idle | Before::Indexed => {
+                self.rig.clock.sleep(Duration::from_millis(200)).await;
+                Ok(())
             }
-            Before::Singles => {
-                let mut writers = tokio::task::JoinSet::new();
-                for writer in 0..SINGLE_WRITERS {
-                    let (service, context) = (self.rig.service.clone(), self.rig.context.clone());
-                    let (source, size) = (Arc::clone(&self.source), self.size);
-                    writers.spawn(async move {
-                        for number in (writer..SINGLES).step_by(SINGLE_WRITERS) {
-                            let one = vec![number % size];
-                            upsert(service.clone(), context.clone(), Arc::clone(&source), one)
-                                .await?;
-                        }
-                        anyhow::Ok(())
-                    });
+            // Overwrites, so that the size stays what the table says.
+            Before::BulkLoad => self.load(0, BURST.min(self.size), "burst").await,
+            Before::Singles => self.write_singles().await,
+        }
+    }
+
+    async fn write_singles(&self) -> anyhow::Result<()> {
+        let mut writers = tokio::task::JoinSet::new();
+        for writer in 0..SINGLE_WRITERS {
+            let (service, context) = (self.rig.service.clone(), self.rig.context.clone());
+            let (source, size) = (Arc::clone(&self.source), self.size);
+            writers.spawn(async move {
+                for number in (writer..SINGLES).step_by(SINGLE_WRITERS) {
+                    let one = number % size;
+                    records::upsert(&service, &context, &source, ("", one..one + 1)).await?;
                 }
-                while let Some(finished) = writers.join_next().await {
-                    finished??;
-                }
-            }
+                anyhow::Ok(())
+            });
+        }
+        while let Some(finished) = writers.join_next().await {
+            finished??;
         }
         Ok(())
     }
 
-    async fn measure(&self, number: usize) -> anyhow::Result<Run> {
+    async fn measure(self, number: usize) -> anyhow::Result<(Run, Self)> {
         let (rig, service, context) = (&self.rig, &self.rig.service, &self.rig.context);
         let begun = rig.elapsed();
         let backup = service.create_backup(context, "source", b"{}").await?;
@@ -183,73 +233,52 @@ impl Bench {
         let backup = serde_json::to_value(backup)?;
         let id = backup["backup_id"].as_str().context("a backup without id")?.to_owned();
         ensure!(backup["status"] == "Ready", "the backup is not ready");
+        let wanted = (number * 7_919 + 13) % self.size;
+        let query = query_for(wanted);
+        let expected = records::vector(wanted);
         let begun = rig.elapsed();
         let body = br#"{"name":"restored"}"#;
         service.create_index_from_backup(context, &id, body).await?;
         let index = rig.index("restored")?;
-        let wanted = (number * 7_919 + 13) % self.size;
-        let ids = vec![record_id(wanted)];
+        let ids = vec![records::id(wanted)];
         let request = FetchRequest { ids, namespace: String::new() };
         let fetched = service.fetch(context, &index, request).await?.message;
-        let values = fetched.vectors.get(&record_id(wanted)).map(|vector| vector.values.clone());
-        ensure!(values == Some(vector(wanted)), "a wrong record came back");
+        let values = fetched.vectors.get(&records::id(wanted)).map(|vector| vector.values.clone());
+        ensure!(values.as_ref() == Some(&expected), "a wrong record came back");
         let took_fetch = rig.elapsed() - begun;
-        let request = QueryRequest {
-            vector: vector(wanted),
-            top_k: 10,
-            include_metadata: true,
-            ..QueryRequest::default()
-        };
-        let answer = service.query(context, &index, request).await?.message;
-        ensure!(
-            answer.matches.first().is_some_and(|hit| hit.id == record_id(wanted)),
-            "the nearest record of a record is not itself"
-        );
+        ask(rig, &index, query.clone(), wanted).await?;
         let took_query = rig.elapsed() - begun;
         service.delete_index(context, "restored").await?;
         service.delete_backup(context, &id).await?;
         service.reap_once().await?;
-        Ok(Run { backup: took_backup, fetch: took_fetch, query: took_query })
+
+        let folder = self.rig.stop().await?;
+        let clock = SystemClock::new();
+        let begun = clock.elapsed();
+        let rig = Rig::on(folder, EngineOptions::default()).await?;
+        let source = rig.index("source")?;
+        ask(&rig, &source, query, wanted).await?;
+        let restart = clock.elapsed() - begun;
+        let run = Run { backup: took_backup, fetch: took_fetch, query: took_query, restart };
+        Ok((run, Self { rig, source, size: self.size }))
     }
 }
 
-async fn upsert(
-    service: Service,
-    context: RequestContext,
-    index: Arc<Index>,
-    numbers: Vec<usize>,
-) -> anyhow::Result<()> {
-    let vectors = numbers
-        .into_iter()
-        .map(|number| Vector {
-            id: record_id(number),
-            values: vector(number),
-            metadata: None,
-            sparse_values: None,
-        })
-        .collect();
-    let request = UpsertRequest { vectors, namespace: String::new() };
-    service.upsert(&context, &index, request).await?;
+fn query_for(number: usize) -> QueryRequest {
+    QueryRequest {
+        vector: records::vector(number),
+        top_k: 10,
+        include_metadata: true,
+        ..QueryRequest::default()
+    }
+}
+
+/// Asks for a record by its own vector: it has to be the first of ten.
+async fn ask(rig: &Rig, index: &Index, query: QueryRequest, wanted: usize) -> anyhow::Result<()> {
+    let answer = rig.service.query(&rig.context, index, query).await?.message;
+    ensure!(
+        answer.matches.first().is_some_and(|hit| hit.id == records::id(wanted)),
+        "the nearest record of a record is not itself"
+    );
     Ok(())
-}
-
-fn record_id(number: usize) -> String {
-    format!("record-{number:08}")
-}
-
-/// The vector of a record: fixed by its number, in -1 to 1.
-fn vector(number: usize) -> Vec<f32> {
-    let rng = SeededRng::new(number as u64);
-    (0..DIMENSION)
-        .map(|_| {
-            let bits = u16::try_from(rng.next_u64() >> 48).unwrap_or(0);
-            f32::from(bits) / 32_768.0 - 1.0
-        })
-        .collect()
-}
-
-fn median_ms(runs: &[Run], value: fn(&Run) -> Duration) -> f64 {
-    let mut all: Vec<_> = runs.iter().map(value).collect();
-    all.sort_unstable();
-    all.get(all.len() / 2).map_or(0.0, |middle| middle.as_secs_f64() * 1_000.0)
 }

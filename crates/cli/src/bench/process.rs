@@ -1,5 +1,7 @@
-//! What the kernel tells about a process.
+//! What the kernel tells about a process, and about a folder.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -18,6 +20,28 @@ pub(super) fn processor_time(process_id: u32) -> anyhow::Result<Duration> {
     Ok(TICK * ticks.iter().sum())
 }
 
+/// Memory of this process that no file stands behind.
+pub(super) fn anonymous_bytes() -> anyhow::Result<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").context("cannot read the status")?;
+    let line = text.lines().find(|line| line.starts_with("RssAnon:")).context("no RssAnon")?;
+    let kib: u64 = line.split_whitespace().nth(1).context("no size")?.parse()?;
+    Ok(kib * 1_024)
+}
+
+/// What the files of a folder take on the disk.
+pub(super) fn disk_bytes(folder: &Path) -> anyhow::Result<u64> {
+    let mut total = 0;
+    let shown = || format!("cannot read {}", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(shown)? {
+        let entry = entry.with_context(shown)?;
+        // A file may go while it is counted.
+        let Ok(metadata) = entry.metadata() else { continue };
+        total +=
+            if metadata.is_dir() { disk_bytes(&entry.path())? } else { metadata.blocks() * 512 };
+    }
+    Ok(total)
+}
+
 #[cfg(test)]
 mod tests {
     //! Goal: the time read is the time used. Method: this process, before and after some work.
@@ -32,5 +56,15 @@ mod tests {
             rounds += 1;
             assert!(rounds < 10_000_000, "it does not grow");
         }
+    }
+    #[test]
+    fn memory_and_files_are_counted() {
+        assert!(anonymous_bytes().unwrap() > 100_000);
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a file for a test")]
+        std::fs::write(inner.join("file"), [1; 10_000]).unwrap();
+        assert!((10_000..100_000).contains(&disk_bytes(folder.path()).unwrap()));
     }
 }
