@@ -124,8 +124,8 @@ impl RecallTarget {
         self.0
     }
 
-    /// What to ask the calibration for. WHY more: it was measured with few queries, and with rows
-    /// of the segment instead of what users ask.
+    /// What to ask the calibration for. WHY more: it was measured with few queries, and not
+    /// with what users ask.
     fn for_planning(self) -> f32 {
         const SAFETY: f32 = 0.85;
         1.0 - (1.0 - self.0) * SAFETY

@@ -1,7 +1,7 @@
 //! How far a search has to look for a target of recall, as measured when the segment was built.
 //!
-//! Some of the segment's own rows served as queries, and some that were moved away from all rows, as
-//! queries are that are unlike the data. For each the builder found the true nearest rows, in which
+//! Some of the segment's own rows served as queries, and some that were mixed with others, as queries
+//! are that are unlike the data. For each the builder found the true nearest rows, in which
 //! of its nearest lists they lie, and by how much their estimates exceed the best ones. The tables
 //! say how many lists, and which margin, gave which recall, for [`DEPTHS`] nearest rows; what lies
 //! between is interpolated. Queries fall in [`BINS`] classes by how near the best rows of the first

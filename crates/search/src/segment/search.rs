@@ -2,7 +2,8 @@
 //!
 //! Every segment is planned for itself. Where few rows may be found, all of them are looked at by
 //! their 8-bit form, or exactly; else codes are scanned, of all rows or of the likely lists. What
-//! the scans find competes in one pool, whose best are refined and then scored exactly.
+//! the scans find competes in one pool; what is there within a margin of the best is refined, and the
+//! best of that are scored exactly.
 //!
 //! WHY the plan depends on the matches and not on the filter: whether rows are left out by a filter,
 //! by deletions or by both makes no difference to what is near.

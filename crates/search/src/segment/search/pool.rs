@@ -1,6 +1,7 @@
 //! The rows that may be among the nearest by their codes, over all segments of a search.
 //!
-//! One threshold for all: what the first segments found keeps rows of the next ones out.
+//! One threshold for all: what the first segments found keeps rows of the next ones out. It lies a
+//! margin behind the k-th best estimate, as wide as the errors of the estimates were measured to be.
 
 use std::cmp::Ordering;
 

@@ -1,7 +1,8 @@
 //! The lists of a segment in the order in which a search looks at them.
 //!
 //! A list is the nearer the nearer its rows are on average: by the distance of its centroid, and by
-//! how far its rows lie around that. How many of them are looked at, calibration says.
+//! how far its rows lie around that. How many of them are looked at, calibration says. Few centroids
+//! are all compared in 8 bits; many have codes, which say which few of them are worth that.
 //!
 //! WHY not until the lists left are unlikely to hold anything nearer, by a model of how their rows
 //! are spread: tried, and at equal recall it looked at twice as many rows of real embeddings. It
