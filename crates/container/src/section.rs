@@ -49,16 +49,16 @@ pub enum Section {
     RowDocids = 23,
     /// Mean of the rotated rows: f32.
     Mean = 24,
-    /// Blocks of the rows' codes with their terms: bytes and f32.
-    Blocks = 26,
-    /// Blocks of the centroids' codes with their terms, as if they were rows.
-    ListBlocks = 27,
     /// First block of each list, and the end of the last: u32.
     BlockOffsets = 28,
     /// First row of each block: u32.
     BlockRows = 29,
     /// What the segment learned about itself: how far to look.
     Calibration = 30,
+    /// Blocks of the rows' codes with their terms.
+    Blocks = 31,
+    /// Blocks of the centroids' codes with their terms, as if they were rows.
+    ListBlocks = 32,
 
     /// Sparse index, terms in ascending order: u32.
     PostingsTerms = 33,
@@ -68,6 +68,9 @@ pub enum Section {
     PostingsRows = 35,
     /// Sparse index, values: f32.
     PostingsValues = 36,
+
+    /// Directions in which codes are taken: f32.
+    Directions = 37,
 
     /// Filter columns, the directory of fields.
     ColumnsMeta = 64,
@@ -108,15 +111,16 @@ impl Section {
         Self::ListTerms,
         Self::RowDocids,
         Self::Mean,
-        Self::Blocks,
-        Self::ListBlocks,
         Self::BlockOffsets,
         Self::BlockRows,
         Self::Calibration,
+        Self::Blocks,
+        Self::ListBlocks,
         Self::PostingsTerms,
         Self::PostingsEnds,
         Self::PostingsRows,
         Self::PostingsValues,
+        Self::Directions,
         Self::ColumnsMeta,
         Self::ColumnsFields,
         Self::ColumnsTexts,
@@ -172,6 +176,7 @@ impl Section {
             Self::PostingsEnds => "postings ends",
             Self::PostingsRows => "postings rows",
             Self::PostingsValues => "postings values",
+            Self::Directions => "directions",
             Self::ColumnsMeta => "columns meta",
             Self::ColumnsFields => "columns fields",
             Self::ColumnsTexts => "columns texts",

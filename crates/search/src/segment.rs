@@ -10,6 +10,7 @@
 
 mod build;
 mod calibration;
+mod directions;
 mod meta;
 mod random;
 mod read;

@@ -5,16 +5,17 @@
 
 use std::arch::x86_64::{
     __m256, __m256i, _CMP_LT_OQ, _mm256_add_epi8, _mm256_add_epi16, _mm256_add_epi32,
-    _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepi32_ps,
-    _mm256_cvtepu16_epi32, _mm256_extracti128_si256, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_movemask_ps, _mm256_mul_ps, _mm256_permute2x128_si256, _mm256_set1_epi8, _mm256_set1_ps,
-    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_srli_epi16,
-    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_sub_ps, _mm256_unpackhi_epi16,
-    _mm256_unpacklo_epi16,
+    _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmp_ps,
+    _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_extracti128_si256, _mm256_loadu_si256,
+    _mm256_movemask_ps, _mm256_mul_ps, _mm256_permute2x128_si256, _mm256_set1_epi8,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srli_epi16, _mm256_storeu_ps, _mm256_storeu_si256,
+    _mm256_sub_epi16, _mm256_sub_ps, _mm256_unpackhi_epi16, _mm256_unpacklo_epi16,
 };
 
 use crate::codes::{
-    Affine, BLOCK_ROWS, BYTE_ENTRIES, QUAD_BYTES, QUAD_STEP, Quad, TERMS_BYTES, WORD_QUADS,
+    Affine, BLOCK_ROWS, BYTE_ENTRIES, QUAD_BYTES, QUAD_STEP, Quad, TERMS_BYTES, UPPER_TERM,
+    WORD_QUADS,
 };
 
 type Sums = [__m256i; 4];
@@ -122,14 +123,14 @@ fn estimate(sums: Sums, affine: &Affine, terms: &[u8; TERMS_BYTES]) -> Estimates
     let scale = _mm256_set1_ps(affine.scale);
     let offset = _mm256_set1_ps(affine.offset);
     let base = _mm256_set1_ps(affine.base);
+    let upper = _mm256_set1_epi32(UPPER_TERM.cast_signed());
     let mut estimates = [base; 4];
     for (part, estimate) in estimates.iter_mut().enumerate() {
-        // SAFETY: part <= 3, so eight values are left from part * 8 on, of a and of b behind it;
-        // the loads have no demand on alignment.
-        let (a, b) = unsafe {
-            let terms = terms.as_ptr().cast::<f32>().add(part * 8);
-            (_mm256_loadu_ps(terms), _mm256_loadu_ps(terms.add(BLOCK_ROWS)))
-        };
+        // SAFETY: part <= 3, so the terms of eight rows are left from row part * 8 on; the load has
+        // no demand on alignment.
+        let both = unsafe { _mm256_loadu_si256(terms.as_ptr().cast::<u32>().add(part * 8).cast()) };
+        let a = _mm256_castsi256_ps(_mm256_and_si256(both, upper));
+        let b = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(both));
         let dot = _mm256_add_ps(_mm256_mul_ps(scale, _mm256_cvtepi32_ps(sums[part])), offset);
         *estimate = _mm256_sub_ps(_mm256_add_ps(base, a), _mm256_mul_ps(b, dot));
     }

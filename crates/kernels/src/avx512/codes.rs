@@ -7,14 +7,17 @@
 
 use std::arch::x86_64::{
     __m512, __m512i, _CMP_LT_OQ, _mm512_add_epi8, _mm512_add_epi16, _mm512_add_epi32,
-    _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_si256, _mm512_cmp_ps_mask,
-    _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_extracti64x4_epi64, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_mul_ps, _mm512_permutexvar_epi16, _mm512_set1_epi8, _mm512_set1_ps,
-    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_i64x2, _mm512_slli_epi16,
-    _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_ps,
+    _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps, _mm512_castsi512_si256,
+    _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_extracti64x4_epi64,
+    _mm512_loadu_si512, _mm512_mul_ps, _mm512_permutexvar_epi16, _mm512_set1_epi8,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_shuffle_i64x2, _mm512_slli_epi16, _mm512_slli_epi32, _mm512_srli_epi16,
+    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_ps,
 };
 
-use crate::codes::{Affine, BLOCK_ROWS, QUAD_BYTES, QUAD_STEP, Quad, TERMS_BYTES, WORD_QUADS};
+use crate::codes::{
+    Affine, BLOCK_ROWS, QUAD_BYTES, QUAD_STEP, Quad, TERMS_BYTES, UPPER_TERM, WORD_QUADS,
+};
 
 type Sums = [__m512i; 2];
 type Estimates = [__m512; 2];
@@ -123,14 +126,15 @@ fn estimate(sums: Sums, affine: &Affine, terms: &[u8; TERMS_BYTES]) -> Estimates
     let scale = _mm512_set1_ps(affine.scale);
     let offset = _mm512_set1_ps(affine.offset);
     let base = _mm512_set1_ps(affine.base);
+    let upper = _mm512_set1_epi32(UPPER_TERM.cast_signed());
     let mut estimates = [base; 2];
     for (half, estimate) in estimates.iter_mut().enumerate() {
-        // SAFETY: half <= 1, so 16 values are left from half * 16 on, of a and of b behind it; the
-        // loads have no demand on alignment.
-        let (a, b) = unsafe {
-            let terms = terms.as_ptr().cast::<f32>().add(half * 16);
-            (_mm512_loadu_ps(terms), _mm512_loadu_ps(terms.add(BLOCK_ROWS)))
-        };
+        // SAFETY: half <= 1, so the terms of 16 rows are left from row half * 16 on; the load has no
+        // demand on alignment.
+        let both =
+            unsafe { _mm512_loadu_si512(terms.as_ptr().cast::<u32>().add(half * 16).cast()) };
+        let a = _mm512_castsi512_ps(_mm512_and_si512(both, upper));
+        let b = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(both));
         let dot = _mm512_add_ps(_mm512_mul_ps(scale, _mm512_cvtepi32_ps(sums[half])), offset);
         *estimate = _mm512_sub_ps(_mm512_add_ps(base, a), _mm512_mul_ps(b, dot));
     }

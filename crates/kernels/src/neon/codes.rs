@@ -7,19 +7,22 @@
 use std::arch::aarch64::{
     float32x4_t, uint16x8_t, uint32x4_t, vaddq_f32, vaddq_u8, vaddvq_u32, vaddw_high_u8,
     vaddw_high_u16, vaddw_u8, vaddw_u16, vandq_u8, vandq_u32, vcltq_f32, vcvtq_f32_u32,
-    vdupq_n_f32, vdupq_n_u8, vdupq_n_u16, vdupq_n_u32, vget_low_u8, vget_low_u16, vld1q_f32,
-    vld1q_u8, vld1q_u32, vmulq_f32, vqtbl1q_u8, vshrq_n_u8, vst1q_f32, vst1q_u32, vsubq_f32,
+    vdupq_n_f32, vdupq_n_u8, vdupq_n_u16, vdupq_n_u32, vget_low_u8, vget_low_u16, vld1q_u8,
+    vld1q_u32, vmulq_f32, vqtbl1q_u8, vreinterpretq_f32_u32, vshlq_n_u32, vshrq_n_u8, vst1q_f32,
+    vst1q_u32, vsubq_f32,
 };
 
 #[cfg(not(target_arch = "aarch64"))]
 use super::emulated::{
     float32x4_t, uint16x8_t, uint32x4_t, vaddq_f32, vaddq_u8, vaddvq_u32, vaddw_high_u8,
     vaddw_high_u16, vaddw_u8, vaddw_u16, vandq_u8, vandq_u32, vcltq_f32, vcvtq_f32_u32,
-    vdupq_n_f32, vdupq_n_u8, vdupq_n_u16, vdupq_n_u32, vget_low_u8, vget_low_u16, vld1q_f32,
-    vld1q_u8, vld1q_u32, vmulq_f32, vqtbl1q_u8, vshrq_n_u8, vst1q_f32, vst1q_u32, vsubq_f32,
+    vdupq_n_f32, vdupq_n_u8, vdupq_n_u16, vdupq_n_u32, vget_low_u8, vget_low_u16, vld1q_u8,
+    vld1q_u32, vmulq_f32, vqtbl1q_u8, vreinterpretq_f32_u32, vshlq_n_u32, vshrq_n_u8, vst1q_f32,
+    vst1q_u32, vsubq_f32,
 };
 use crate::codes::{
-    Affine, BLOCK_ROWS, BYTE_ENTRIES, QUAD_BYTES, QUAD_STEP, Quad, TERMS_BYTES, WORD_GROUPS,
+    Affine, BLOCK_ROWS, BYTE_ENTRIES, QUAD_BYTES, QUAD_STEP, Quad, TERMS_BYTES, UPPER_TERM,
+    WORD_GROUPS,
 };
 
 type Sums = [uint32x4_t; 8];
@@ -106,14 +109,14 @@ fn estimate(sums: Sums, affine: &Affine, terms: &[u8; TERMS_BYTES]) -> Estimates
     let scale = vdupq_n_f32(affine.scale);
     let offset = vdupq_n_f32(affine.offset);
     let base = vdupq_n_f32(affine.base);
+    let upper = vdupq_n_u32(UPPER_TERM);
     let mut estimates = [base; 8];
     for (part, estimate) in estimates.iter_mut().enumerate() {
-        // SAFETY: part <= 7, so four values are left from part * 4 on, of a and of b behind it; the
-        // loads have no demand on alignment.
-        let (a, b) = unsafe {
-            let terms = terms.as_ptr().cast::<f32>().add(part * 4);
-            (vld1q_f32(terms), vld1q_f32(terms.add(BLOCK_ROWS)))
-        };
+        // SAFETY: part <= 7, so the terms of four rows are left from row part * 4 on; the load has
+        // no demand on alignment.
+        let both = unsafe { vld1q_u32(terms.as_ptr().cast::<u32>().add(part * 4)) };
+        let a = vreinterpretq_f32_u32(vandq_u32(both, upper));
+        let b = vreinterpretq_f32_u32(vshlq_n_u32::<16>(both));
         let dot = vaddq_f32(vmulq_f32(scale, vcvtq_f32_u32(sums[part])), offset);
         *estimate = vsubq_f32(vaddq_f32(base, a), vmulq_f32(b, dot));
     }

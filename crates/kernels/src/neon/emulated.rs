@@ -55,6 +55,10 @@ pub(super) fn vcvtq_f32_u32(a: uint32x4_t) -> float32x4_t {
     a.map(|value| value as f32)
 }
 
+pub(super) fn vreinterpretq_f32_u32(a: uint32x4_t) -> float32x4_t {
+    a.map(f32::from_bits)
+}
+
 /// # Safety
 /// `to` must be valid for writing four values.
 pub(super) unsafe fn vst1q_f32(to: *mut f32, a: float32x4_t) {

@@ -1,6 +1,6 @@
 //! Scans of sign codes in plain Rust.
 
-use crate::codes::{Affine, BLOCK_ROWS, QUAD_BYTES, Quad, TERMS_BYTES};
+use crate::codes::{Affine, BLOCK_ROWS, QUAD_BYTES, Quad, TERMS_BYTES, UPPER_TERM};
 
 type Sums = [u32; BLOCK_ROWS];
 type Estimates = [f32; BLOCK_ROWS];
@@ -32,7 +32,8 @@ fn sums_array(sums: Sums) -> [u32; BLOCK_ROWS] {
 fn estimate(sums: Sums, affine: &Affine, terms: &[u8; TERMS_BYTES]) -> Estimates {
     let (terms, _) = terms.as_chunks::<4>();
     std::array::from_fn(|row| {
-        let (a, b) = (f32::from_le_bytes(terms[row]), f32::from_le_bytes(terms[BLOCK_ROWS + row]));
+        let both = u32::from_le_bytes(terms[row]);
+        let (a, b) = (f32::from_bits(both & UPPER_TERM), f32::from_bits(both << 16));
         #[expect(clippy::cast_precision_loss, reason = "sums are far below 2^24")]
         let dot = affine.scale * sums[row] as f32 + affine.offset;
         (affine.base + a) - b * dot

@@ -5,6 +5,7 @@
 
 mod calibrate;
 mod cluster;
+mod directions;
 mod encode;
 mod records;
 mod split;
@@ -16,6 +17,7 @@ use lodgepole_kernels::{BLOCK_ROWS, Kernels};
 
 use self::cluster::Clusters;
 use self::encode::{Codes, encode_level, quantise, quantise_level, read_level};
+use super::directions::Directions;
 use super::meta::Meta;
 use super::random::Draw;
 use super::space::{Space, square, to_f32};
@@ -192,6 +194,8 @@ struct DenseBuild<'a> {
 /// Lists, and what they were made from.
 struct Clustered {
     mean: Vec<f32>,
+    /// In which codes are taken; empty for all dimensions.
+    directions: Vec<f32>,
     clusters: Clusters,
     /// Source rows, ascending.
     sampled: Vec<u32>,
@@ -216,17 +220,19 @@ impl DenseBuild<'_> {
     fn run(&self, writer: &mut SegmentWriter<'_>) -> Result<Dense, SegmentError> {
         let space = self.space;
         let mut draw = Draw::new(space.shape.seed ^ self.survey.dense.len() as u64);
-        let Clustered { mean, mut clusters, sampled } = self.cluster(&mut draw)?;
+        let Clustered { mean, directions, mut clusters, sampled } = self.cluster(&mut draw)?;
         let mut arranged = self.arrange(&mean, &clusters)?;
         if self.split {
             self.split(&mean, &mut clusters, &mut arranged)?;
         }
+        let directions = Directions { padded: space.padded, rows: &directions };
         writer.section(Section::Mean, &mean)?;
+        writer.section(Section::Directions, directions.rows)?;
         let (values, terms) = quantise_level(space, &clusters.lists);
         writer.section(Section::Centroids, &values)?;
         writer.section(Section::CentroidTerms, &terms)?;
         writer.section(Section::ListOffsets, &arranged.starts)?;
-        let codes = self.encode(&mean, &clusters, &arranged, writer)?;
+        let codes = self.encode((directions, &mean), &clusters, &arranged, writer)?;
         let has_codes = !codes.blocks.is_empty();
         if self.kind != SegmentKind::Exact {
             let parts = calibrate::Parts {
@@ -248,13 +254,13 @@ impl DenseBuild<'_> {
             writer.section(Section::BlockRows, &arranged.block_rows())?;
             if self.split {
                 let measured = (codes.reference, codes.spreads.as_slice());
-                let blocks = encode_level(space, &clusters.lists, measured, &mean);
+                let blocks = encode_level(space, &clusters.lists, measured, (directions, &mean));
                 writer.section(Section::ListBlocks, &blocks)?;
             }
             writer.section(Section::Blocks, &codes.blocks)?;
         }
         writer.section(Section::ListTerms, &codes.spreads)?;
-        let blocks = codes.count_blocks(space);
+        let blocks = codes.count_blocks();
         let lists = clusters.lists.len();
         Ok(Dense { order: arranged.order, padded: space.padded, lists, blocks })
     }
@@ -277,16 +283,21 @@ impl DenseBuild<'_> {
             space.place_row(row.values, sample);
         }
         let mean = mean_of(&samples, space.padded);
-        if lists == 1 {
-            let clusters = Clusters::single(vec![0.0; space.padded], space.kernels);
-            return Ok(Clustered { mean, clusters, sampled });
-        }
         for sample in samples.chunks_exact_mut(space.padded) {
             subtract(sample, &mean);
         }
         let (kernels, stop) = (space.kernels, self.stop);
-        let clusters = Clusters::find(&samples, space.padded, lists, draw, kernels, stop)?;
-        Ok(Clustered { mean, clusters, sampled })
+        let directions = if self.split {
+            directions::find(&samples, space.padded, draw, (kernels, stop))?
+        } else {
+            Vec::new()
+        };
+        let clusters = if lists == 1 {
+            Clusters::single(vec![0.0; space.padded], kernels)
+        } else {
+            Clusters::find(&samples, space.padded, lists, draw, kernels, stop)?
+        };
+        Ok(Clustered { mean, directions, clusters, sampled })
     }
 
     /// Puts the rows in the order of their lists.
@@ -356,15 +367,15 @@ impl DenseBuild<'_> {
     }
 
     /// Encodes the rows; writes their 8-bit form.
-    fn encode(
+    fn encode<'a>(
         &self,
-        mean: &[f32],
+        (directions, mean): (Directions<'a>, &'a [f32]),
         clusters: &Clusters,
         arranged: &Arranged,
         writer: &mut SegmentWriter<'_>,
-    ) -> Result<Codes, SegmentError> {
+    ) -> Result<Codes<'a>, SegmentError> {
         let space = self.space;
-        let mut codes = Codes::new(space, self.survey.reference(space.shape));
+        let mut codes = Codes::new(directions, mean, self.survey.reference(space.shape));
         codes.packed = space.shape.dimension >= CODE_DIMENSION_MIN;
         let mut placed = vec![0.0; space.padded];
         let mut eight = vec![0; space.padded];
@@ -372,15 +383,16 @@ impl DenseBuild<'_> {
         writer.begin(Section::Rows8)?;
         for (list, bounds) in arranged.starts.windows(2).enumerate() {
             let centroid = clusters.lists.of(list);
+            codes.begin_list(space, centroid);
             for &row in &arranged.order[bounds[0] as usize..bounds[1] as usize] {
                 halt(self.stop, terms.len())?;
                 space.place_row(self.source.row(row as usize)?.values, &mut placed);
                 subtract(&mut placed, mean);
-                codes.push(space, &placed, centroid, mean);
+                codes.push(space, &placed, centroid);
                 terms.push(quantise(space, &placed, &mut eight));
                 writer.write_numbers(&eight)?;
             }
-            codes.end_list(space, centroid, mean);
+            codes.end_list(space);
         }
         writer.end()?;
         writer.section(Section::Terms8, &terms)?;

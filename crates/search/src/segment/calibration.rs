@@ -39,10 +39,13 @@ pub(super) const NUMBERS: usize = LISTS_AT + DEPTHS.len() * BINS * TARGETS.len()
 /// A query in a far class looks at so many times the lists that the builder's did: it comes from a
 /// distribution that the builder did not see.
 const FAR_FACTOR: f32 = 4.0;
-/// The same for a query beyond all that the builder saw.
+/// The same for a query far beyond all that the builder saw.
 const STRANGE_FACTOR: f32 = 8.0;
 /// What the margin of such a query is multiplied with.
 const FAR_MARGIN_FACTOR: f32 = 1.5;
+
+/// How much more of the nearest hard queries may miss so that others miss less.
+const MISSED_MORE_MAX: f32 = 1.4;
 
 /// How hard a query is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,10 +76,19 @@ impl<'a> Calibration<'a> {
     /// hybrid query, whose estimates say something else, the hardest of queries like the rows.
     pub(super) fn class(self, nearest: Option<f32>) -> Class {
         let Some(nearest) = nearest else { return Class::LAST_NEAR };
-        match self.0[..BINS].iter().position(|bound| nearest <= *bound) {
+        let bounds = &self.0[..BINS];
+        match bounds.iter().position(|bound| nearest <= *bound) {
             Some(bin) if bin < NEAR_BINS => Class { bin, factor: 1.0 },
             Some(bin) => Class { bin, factor: FAR_FACTOR },
-            None => Class { bin: BINS - 1, factor: STRANGE_FACTOR },
+            None => {
+                // The farther beyond, the stranger; and not at once where no far queries were seen.
+                let (first, near, last) = (bounds[0], bounds[NEAR_BINS - 1], bounds[BINS - 1]);
+                let least = if last > near { FAR_FACTOR } else { 1.0 };
+                let beyond = ((nearest - last) / (last - first)).clamp(0.0, 1.0);
+                // No number where all bounds are one.
+                let beyond = if beyond.is_nan() { 1.0 } else { beyond };
+                Class { bin: BINS - 1, factor: mix(least, STRANGE_FACTOR, beyond) }
+            }
         }
     }
 
@@ -89,9 +101,26 @@ impl<'a> Calibration<'a> {
         self.of(MARGINS_AT, k, recall, Class { factor, ..class })
     }
 
-    /// Lists to look at for the k nearest.
+    /// Lists to look at for the k nearest, so that queries of this class find so much.
     pub(super) fn lists(self, k: f32, recall: f32, class: Class) -> f32 {
         self.of(LISTS_AT, k, recall, class)
+    }
+
+    /// Lists to look at for the k nearest, so that queries like the rows find so much on average: easy
+    /// ones more than that, with few lists more, hard ones a little less, with many lists fewer.
+    ///
+    /// What is missed falls about as the inverse of the number of lists, so that the fewest are looked
+    /// at when each class gets lists in proportion to the root of what it needs by itself. But queries
+    /// from elsewhere may all be hard: no class misses more than [`MISSED_MORE_MAX`] times as much.
+    pub(super) fn lists_on_average(self, k: f32, recall: f32, class: Class) -> f32 {
+        let own = self.lists(k, recall, class);
+        if class.bin >= NEAR_BINS {
+            return own;
+        }
+        let roots =
+            (0..NEAR_BINS).map(|bin| self.lists(k, recall, Class { bin, factor: 1.0 }).sqrt());
+        let mean = roots.sum::<f32>() / NEAR_BINS as f32;
+        (mean * own.sqrt()).max(own / MISSED_MORE_MAX)
     }
 
     fn of(self, table: usize, k: f32, recall: f32, class: Class) -> f32 {

@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use lodgepole_kernels::{BLOCK_ROWS, Kernels, block_bytes, prefetch};
+use lodgepole_kernels::{BLOCK_ROWS, DIMENSION_STEP, Kernels, block_bytes, prefetch};
 use lodgepole_types::StoredMetadata;
 
+use super::directions::Directions;
 use super::meta::Meta;
 use super::space::Space;
 use super::{SegmentBytes, SegmentError, SegmentKind, SourceRow};
@@ -125,6 +126,7 @@ impl Segment {
     pub fn resident_bytes(&self) -> u64 {
         let sections = [
             Section::Mean,
+            Section::Directions,
             Section::Centroids,
             Section::CentroidTerms,
             Section::ListOffsets,
@@ -231,10 +233,18 @@ impl Segment {
             if space.padded != meta.padded {
                 return Err(damaged(Section::Meta));
             }
-            let block_bytes = block_bytes(meta.padded);
+            let coded = Directions::coded_of(&self.container, meta.padded);
+            if coded == 0 || !coded.is_multiple_of(DIMENSION_STEP) {
+                return Err(damaged(Section::Directions));
+            }
+            let block_bytes = block_bytes(coded);
             let offsets = if meta.blocks > 0 { meta.lists + 1 } else { 0 };
             wanted.extend([
                 (Section::Mean, meta.padded * 4),
+                (
+                    Section::Directions,
+                    if coded < meta.padded { coded * meta.padded * 4 } else { 0 },
+                ),
                 (Section::Centroids, meta.lists * meta.padded),
                 (Section::CentroidTerms, meta.lists * 8),
                 (Section::ListTerms, meta.lists * 16),

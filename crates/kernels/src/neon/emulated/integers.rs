@@ -64,6 +64,10 @@ pub(in crate::neon) fn vandq_u8(a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
     std::array::from_fn(|i| a[i] & b[i])
 }
 
+pub(in crate::neon) fn vshlq_n_u32<const BITS: i32>(a: uint32x4_t) -> uint32x4_t {
+    a.map(|value| value << BITS)
+}
+
 pub(in crate::neon) fn vandq_u32(a: uint32x4_t, b: uint32x4_t) -> uint32x4_t {
     std::array::from_fn(|i| a[i] & b[i])
 }

@@ -33,8 +33,9 @@ const FAR_QUERIES_MIN: usize = 24;
 const QUERIES_WITHOUT_CODES_SHARE: usize = 5;
 /// Best estimates that are scored to find the nearest.
 const POOL: usize = 6_000;
-/// The share of what may be missed that candidates may miss; lists may miss the rest.
-const CANDIDATE_SHARE: f32 = 0.25;
+/// The share of what may be missed that candidates may miss; lists may miss the rest. Small, because
+/// a few candidates more cost less than lists.
+const CANDIDATE_SHARE: f32 = 0.1;
 
 /// A segment in the making.
 pub(super) struct Parts<'a> {
@@ -44,7 +45,7 @@ pub(super) struct Parts<'a> {
     /// As their 8-bit form says.
     pub(super) lists: &'a Level,
     pub(super) arranged: &'a Arranged,
-    pub(super) codes: &'a Codes,
+    pub(super) codes: &'a Codes<'a>,
     /// Whether clusters were split into lists.
     pub(super) short_lists: bool,
     /// Source rows that the lists were made from, ascending.
@@ -319,8 +320,10 @@ impl Parts<'_> {
         but: usize,
     ) -> Result<Estimates, SegmentError> {
         let mut all = Estimates::new(but);
-        let table = self.space.kernels.code_table(query);
-        let block_bytes = block_bytes(self.space.padded);
+        let kernels = self.space.kernels;
+        let directions = self.codes.directions;
+        let table = directions.table(kernels, query, self.mean, self.codes.reference);
+        let block_bytes = block_bytes(directions.coded());
         let first = first_lists(self.short_lists).min(order.len());
         let mut placed = vec![0.0; self.space.padded];
         let mut out = Vec::new();
@@ -338,7 +341,7 @@ impl Parts<'_> {
                 out.resize(blocks.len() * BLOCK_ROWS, 0.0);
                 let bytes = blocks.start * block_bytes..blocks.end * block_bytes;
                 let blocks = &self.codes.blocks[bytes];
-                self.space.kernels.scan_estimates(&table, blocks, base, &mut out);
+                kernels.scan_estimates(&table, blocks, base, &mut out);
             }
             for (row, estimate) in rows.zip(&out) {
                 all.push((*estimate, row, list));

@@ -1,24 +1,27 @@
 //! Codes of the rows, in list order, and their 8-bit form.
 //!
-//! For a row x of the list with centroid c, with residual r = x − c and signs s of r, the builder
-//! stores f = |r|² / Σ|rᵢ|, for which f·⟨s, v⟩ estimates ⟨r, v⟩ without bias when v is any vector
-//! (the rotation makes the signs of r random). The estimate is best for short v, so it is taken of
-//! v = q − c and not of q. Spelled out so that what depends on the query is ⟨s, q⟩ alone:
+//! Let m be the mean of all rows, x a row without it, of the list with centroid c, and r = x − c. A code
+//! is the signs s of Dr, where D takes the parts along the segment's directions. With
+//! f = |Dr|² / Σ|(Dr)ᵢ|, f·⟨s, Dv⟩ estimates ⟨Dr, Dv⟩ without bias when v is any vector (the signs
+//! are as good as random), and that is about ⟨r, v⟩. The estimate is best for short v, so it is
+//! taken of v = q − m − c and not of q. Spelled out so that only ⟨s, D(q − m)⟩ depends on the query:
 //!
-//! - distance: |q − x|²/2 = |q − c|²/2 + (|r|²/2 + f·⟨s, c⟩) − f·⟨s, q⟩
-//! - inner product: −⟨q, x⟩ = −⟨q, c⟩ + (f·⟨s, c⟩ − ⟨c, r⟩) − f·⟨s, q⟩
+//! - distance: |q − m − x|²/2 = |v|²/2 + (|r|²/2 + f·⟨s, Dc⟩) − f·⟨s, D(q − m)⟩
+//! - inner product: −⟨q, m + x⟩ = −⟨q, m + c⟩ + (f·⟨s, Dc⟩ − ⟨m + c, r⟩) − f·⟨s, D(q − m)⟩
 //!
 //! The bracket is the term a of the row and f its term b. For the inner product the query has unit
-//! length and rows may have any, so c is taken in units of the rows' typical length (`reference`).
+//! length and rows may have any, so m and c are taken in units of the rows' typical length
+//! (`reference`).
 
 use lodgepole_kernels::{BLOCK_ROWS, BlockTerms, block_bytes, code_block_bytes};
 
 use super::cluster::Level;
+use crate::segment::directions::Directions;
 use crate::segment::space::{Space, to_f32};
 
 /// Blocks of codes and terms, growing list by list.
 #[derive(Debug)]
-pub(super) struct Codes {
+pub(super) struct Codes<'a> {
     pub(super) blocks: Vec<u8>,
     terms: BlockTerms,
     /// For each list the mean of |r|², the variance of |r|²/2, and |c|².
@@ -28,8 +31,15 @@ pub(super) struct Codes {
     pub(super) reference: f32,
     /// Whether signs are kept; without, only the spreads are measured.
     pub(super) packed: bool,
+    pub(super) directions: Directions<'a>,
+    mean: &'a [f32],
     /// Added to every estimate.
     around: f32,
+    /// The centroid of the present list, with the mean, and its part along each direction, without.
+    center: Vec<f32>,
+    center_along: Vec<f32>,
+    residual: Vec<f32>,
+    /// Of the rows of the present block, along each direction.
     residuals: Vec<f32>,
     filled: usize,
     sum: f64,
@@ -37,8 +47,8 @@ pub(super) struct Codes {
     count: usize,
 }
 
-impl Codes {
-    pub(super) fn new(space: &Space, reference: f32) -> Self {
+impl<'a> Codes<'a> {
+    pub(super) fn new(directions: Directions<'a>, mean: &'a [f32], reference: f32) -> Self {
         Self {
             blocks: Vec::new(),
             terms: BlockTerms::PADDING,
@@ -46,8 +56,13 @@ impl Codes {
             starts: vec![0],
             reference,
             packed: true,
+            directions,
+            mean,
             around: 0.0,
-            residuals: vec![0.0; BLOCK_ROWS * space.padded],
+            center: mean.to_vec(),
+            center_along: vec![0.0; directions.coded()],
+            residual: vec![0.0; mean.len()],
+            residuals: vec![0.0; BLOCK_ROWS * directions.coded()],
             filled: 0,
             sum: 0.0,
             square_sum: 0.0,
@@ -55,20 +70,30 @@ impl Codes {
         }
     }
 
-    /// Adds a row of the present list: `row` without the mean of all rows, like the centroids.
-    pub(super) fn push(&mut self, space: &Space, row: &[f32], centroid: &[f32], mean: &[f32]) {
-        let padded = space.padded;
-        let residual = &mut self.residuals[self.filled * padded..(self.filled + 1) * padded];
-        for ((rest, value), center) in residual.iter_mut().zip(row).zip(centroid) {
+    /// Begins a list: its centroid without the mean of all rows.
+    pub(super) fn begin_list(&mut self, space: &Space, centroid: &[f32]) {
+        for ((center, value), mean) in self.center.iter_mut().zip(centroid).zip(self.mean) {
+            *center = value + mean;
+        }
+        self.directions.apply(space.kernels, centroid, &mut self.center_along);
+    }
+
+    /// Adds a row of the present list: `row` without the mean of all rows, like the centroid.
+    pub(super) fn push(&mut self, space: &Space, row: &[f32], centroid: &[f32]) {
+        let kernels = space.kernels;
+        for ((rest, value), center) in self.residual.iter_mut().zip(row).zip(centroid) {
             *rest = value - center;
         }
-        let sums = Sums::of(residual, centroid, mean);
-        let Sums { square, absolute, along, product } = sums;
-        let factor = if absolute > 0.0 { square / absolute } else { 0.0 };
+        let coded = self.directions.coded();
+        let parts = &mut self.residuals[self.filled * coded..(self.filled + 1) * coded];
+        self.directions.apply(kernels, &self.residual, parts);
+        let square = kernels.squared_norm(&self.residual);
+        let Along { square: coded_square, absolute, center } = Along::of(parts, &self.center_along);
+        let factor = if absolute > 0.0 { coded_square / absolute } else { 0.0 };
         let a = if space.is_euclidean() {
-            square / 2.0 + factor * along
+            square / 2.0 + factor * center
         } else {
-            (factor * along - product) / self.reference
+            (factor * center - kernels.dot(&self.center, &self.residual)) / self.reference
         };
         self.terms.a[self.filled] = a + self.around;
         self.terms.b[self.filled] = factor;
@@ -82,27 +107,27 @@ impl Codes {
     }
 
     /// Ends the present list.
-    pub(super) fn end_list(&mut self, space: &Space, centroid: &[f32], mean: &[f32]) {
+    pub(super) fn end_list(&mut self, space: &Space) {
         if self.filled > 0 {
             self.flush(space);
         }
         let count = self.count.max(1) as f64;
         let square = self.sum / count;
         let variance = (self.square_sum / count - (square / 2.0).powi(2)).max(0.0);
-        let center: f32 = centroid.iter().zip(mean).map(|(c, m)| (c + m) * (c + m)).sum();
+        let center = space.kernels.squared_norm(&self.center);
         self.spreads.push([to_f32(square), to_f32(variance), center, 0.0]);
         (self.sum, self.square_sum, self.count) = (0.0, 0.0, 0);
-        self.starts.push(u32::try_from(self.count_blocks(space)).unwrap_or(u32::MAX));
+        self.starts.push(u32::try_from(self.count_blocks()).unwrap_or(u32::MAX));
     }
 
     fn flush(&mut self, space: &Space) {
         if self.packed {
-            let start = self.blocks.len();
-            self.blocks.resize(start + block_bytes(space.padded), 0);
+            let (start, coded) = (self.blocks.len(), self.directions.coded());
+            self.blocks.resize(start + block_bytes(coded), 0);
             let block = &mut self.blocks[start..];
-            let rows = &self.residuals[..self.filled * space.padded];
-            let codes = &mut block[..code_block_bytes(space.padded)];
-            space.kernels.pack_signs(rows, space.padded, codes);
+            let rows = &self.residuals[..self.filled * coded];
+            let codes = &mut block[..code_block_bytes(coded)];
+            space.kernels.pack_signs(rows, coded, codes);
             self.terms.put(block);
         }
         self.terms = BlockTerms::PADDING;
@@ -110,39 +135,35 @@ impl Codes {
     }
 
     /// Blocks so far.
-    pub(super) fn count_blocks(&self, space: &Space) -> usize {
-        self.blocks.len() / block_bytes(space.padded)
+    pub(super) fn count_blocks(&self) -> usize {
+        self.blocks.len() / block_bytes(self.directions.coded())
     }
 }
 
-/// What a row's terms are made of.
-struct Sums {
+/// What the signs of a residual say, by its parts along the directions.
+struct Along {
     square: f32,
     absolute: f32,
     /// The centroid along the signs.
-    along: f32,
-    /// The centroid along the residual.
-    product: f32,
+    center: f32,
 }
 
-impl Sums {
+impl Along {
     /// Sums in eight lanes, which the compiler turns into registers.
-    fn of(residual: &[f32], centroid: &[f32], mean: &[f32]) -> Self {
-        let mut lanes = [[0.0_f32; 8]; 4];
+    fn of(residual: &[f32], center: &[f32]) -> Self {
+        let mut lanes = [[0.0_f32; 8]; 3];
         let (residual, _) = residual.as_chunks::<8>();
-        let (centroid, _) = centroid.as_chunks::<8>();
-        let (mean, _) = mean.as_chunks::<8>();
-        for ((residual, centroid), mean) in residual.iter().zip(centroid).zip(mean) {
+        let (center, _) = center.as_chunks::<8>();
+        for (residual, center) in residual.iter().zip(center) {
             for lane in 0..8 {
-                let (rest, center) = (residual[lane], centroid[lane] + mean[lane]);
+                let (rest, center) = (residual[lane], center[lane]);
                 lanes[0][lane] += rest * rest;
                 lanes[1][lane] += rest.abs();
                 lanes[2][lane] += if rest.is_sign_negative() { -center } else { center };
-                lanes[3][lane] += center * rest;
             }
         }
-        let [square, absolute, along, product] = lanes.map(|lane| lane.iter().sum());
-        Self { square, absolute, along, product }
+        let [square, absolute, center] = lanes.map(|lane| lane.iter().sum());
+        Self { square, absolute, center }
     }
 }
 
@@ -153,16 +174,17 @@ pub(super) fn encode_level(
     space: &Space,
     level: &Level,
     (reference, spreads): (f32, &[[f32; 4]]),
-    mean: &[f32],
+    (directions, mean): (Directions<'_>, &[f32]),
 ) -> Vec<u8> {
     let none = vec![0.0; space.padded];
-    let mut lists = Codes::new(space, reference);
+    let mut lists = Codes::new(directions, mean, reference);
+    lists.begin_list(space, &none);
     for list in 0..level.len() {
         let spread = spreads.get(list).filter(|_| space.is_euclidean());
         lists.around = spread.map_or(0.0, |spread| spread[0] / 2.0);
-        lists.push(space, level.of(list), &none, mean);
+        lists.push(space, level.of(list), &none);
     }
-    lists.end_list(space, &none, mean);
+    lists.end_list(space);
     lists.blocks
 }
 

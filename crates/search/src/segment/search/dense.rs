@@ -16,6 +16,8 @@ use crate::topk::TopK;
 
 /// A search for more than one of so many rows looks at all lists.
 const MANY_SHARE: f32 = 8.0;
+/// Up to one dead row in so many changes nothing about what is near.
+const FEW_DEAD_SHARE: usize = 20;
 /// Blocks scanned with one threshold.
 const PICKS: usize = 32;
 
@@ -141,12 +143,12 @@ impl<'q, 'a> DenseSearch<'q, 'a> {
         let rows = segment.dense_rows();
         let matches = allowed.count(segment.rows()).min(rows);
         let number = u32::try_from(at).unwrap_or(u32::MAX);
-        let scan = CodeScan::of(view)?;
         let hybrid = self.extras[at].is_some();
         let few = matches!(allowed, Allowed::Few(_)) || matches <= few_max(rows);
-        if few || (hybrid && !scan.has_codes()) {
+        if few || (hybrid && segment.meta.blocks == 0) {
             return self.refine(view, number, &allowed.below(rows), counters);
         }
+        let scan = CodeScan::of(view)?;
         let calibration = Calibration::read(&segment.container)?;
         let margin = self.margin_of(&calibration, Class::FARTHEST, view, hybrid);
         self.pool.set_margin(self.margin.max(margin));
@@ -162,14 +164,21 @@ impl<'q, 'a> DenseSearch<'q, 'a> {
         let recall = self.options.recall.for_planning();
         let factor = self.options.scan_factor;
         let lists = |among_all: f32, class| {
-            let lists = whole(calibration.lists(among_all, recall, class) * factor);
+            // What a filter or dead rows leave may all be hard to find.
+            let lists = if self.options.filter.is_some() || matches < rows - rows / FEW_DEAD_SHARE {
+                calibration.lists(among_all, recall, class)
+            } else {
+                calibration.lists_on_average(among_all, recall, class)
+            };
+            let lists = whole(lists * factor);
             // What so many rows need was not measured, and hardly differs from all lists.
             if among_all * MANY_SHARE > rows as f32 { usize::MAX } else { lists }
         };
         // The k nearest of few rows are as far as more than k of all rows.
         let k = self.options.k as f32;
         let share = matches as f32 / rows as f32;
-        let mut probe = Probe::new(view, scan.terms, allowed, lists(k / share, Class::MIDDLE))?;
+        let mut probe =
+            Probe::new(view, (scan.terms, &scan.table), allowed, lists(k / share, Class::MIDDLE))?;
         if hybrid {
             self.classify(&calibration, class_k, view);
             return self.scan_lists(&list, &probe.next(usize::MAX)?, counters);

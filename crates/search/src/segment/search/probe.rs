@@ -14,6 +14,7 @@ use super::scan::Blocks;
 use super::view::View;
 use crate::segment::SegmentError;
 use lodgepole_container::Section;
+use lodgepole_kernels::{BLOCK_ROWS, CodeTable, Pick};
 
 /// From one dead row in so many on, lists are looked through for those without living rows.
 const DEAD_SHARE: usize = 20;
@@ -49,10 +50,9 @@ impl Seen {
 pub(in crate::segment) struct Probe<'s, 'a> {
     view: &'s View<'a>,
     terms: ListTerms<'a>,
+    table: &'s CodeTable,
     /// Lists with rows that may be found; all of them without.
     worth: Option<Vec<u32>>,
-    /// By the codes of the centroids, for each list.
-    estimates: Vec<f32>,
     /// Where the rows' estimates lie, as a number in their order, and below it the list.
     ///
     /// Distance above, number below, so that integers are selected among.
@@ -71,7 +71,7 @@ impl<'s, 'a> Probe<'s, 'a> {
     /// All lists with rows that may be found. About `count` of them will be asked for.
     pub(in crate::segment) fn new(
         view: &'s View<'a>,
-        terms: ListTerms<'a>,
+        (terms, table): (ListTerms<'a>, &'s CodeTable),
         allowed: &Allowed<'_>,
         count: usize,
     ) -> Result<Self, SegmentError> {
@@ -86,17 +86,16 @@ impl<'s, 'a> Probe<'s, 'a> {
         let mut probe = Self {
             view,
             terms,
+            table,
             worth,
             keys: Vec::new(),
             complete: false,
             taken: None,
             count_taken: 0,
-            estimates: Vec::new(),
             ready: Vec::new(),
         };
         if view.segment.has_list_codes() {
-            probe.estimate()?;
-            probe.gather(count);
+            probe.gather(count)?;
         } else {
             probe.gather_all()?;
         }
@@ -119,51 +118,46 @@ impl<'s, 'a> Probe<'s, 'a> {
         self.worth.as_ref().is_none_or(|words| words[list as usize / 32] >> (list % 32) & 1 == 1)
     }
 
-    /// Estimates all lists by the codes of their centroids. Those not worth a look are infinitely
-    /// far.
-    fn estimate(&mut self) -> Result<(), SegmentError> {
-        Blocks::of(self.view, Section::ListBlocks).estimates(
-            self.view.look,
-            self.view.around_mean(),
-            self.view.segment.list_blocks(),
-            &mut self.estimates,
-        )?;
-        self.estimates.truncate(self.terms.spreads.len());
-        if self.worth.is_some() {
-            for list in 0..self.estimates.len() {
-                if !self.is_worth(u32::try_from(list).unwrap_or(u32::MAX)) {
-                    self.estimates[list] = f32::INFINITY;
-                }
-            }
+    /// Collects the next `count` lists and some more, by the codes of their centroids. Where the bar
+    /// for that is, a sample of the lists says.
+    fn gather(&mut self, count: usize) -> Result<(), SegmentError> {
+        /// One of so many blocks of lists is in the sample.
+        const SAMPLE_STEP: usize = 8;
+        let mut near = Vec::new();
+        self.below(f32::INFINITY, SAMPLE_STEP, &mut near)?;
+        let rank = (self.count_taken + count.saturating_mul(2)) / SAMPLE_STEP + 8;
+        let mut bar = f32::INFINITY;
+        if rank < near.len() {
+            let mut numbers: Vec<u32> =
+                near.iter().map(|(_, estimate)| ascending(*estimate)).collect();
+            bar = from_ascending(*numbers.select_nth_unstable(rank).1);
+        }
+        self.complete = bar == f32::INFINITY;
+        near.clear();
+        self.below(bar, 1, &mut near)?;
+        let keys = near.iter().map(|(list, estimate)| key_of(*estimate, *list));
+        self.keys.clear();
+        match self.taken {
+            None => self.keys.extend(keys),
+            Some(taken) => self.keys.extend(keys.filter(|key| *key > taken)),
         }
         Ok(())
     }
 
-    /// Collects the next `count` lists and some more, by their estimates. Where the bar for that is,
-    /// a sample of the lists says.
-    fn gather(&mut self, count: usize) {
-        /// One of so many lists is in the sample.
-        const SAMPLE_STEP: usize = 8;
-        let sample = self.estimates.len() / SAMPLE_STEP;
-        let rank = (self.count_taken + count.saturating_mul(2)) / SAMPLE_STEP + 8;
-        let mut bar = f32::MAX;
-        if rank < sample {
-            let estimates = self.estimates.iter().step_by(SAMPLE_STEP);
-            let mut numbers: Vec<u32> = estimates.map(|estimate| ascending(*estimate)).collect();
-            bar = from_ascending(*numbers.select_nth_unstable(rank).1).min(bar);
-        }
-        self.complete = bar.total_cmp(&f32::MAX).is_eq();
-        // Every list is written, and the next one over it unless it is to stay: without branches,
-        // as which lists are near is as good as random.
-        self.keys.clear();
-        self.keys.resize(self.estimates.len() + 1, 0);
-        let (mut count, least) = (0, self.taken.map_or(0, |taken| taken.saturating_add(1)));
-        for (list, estimate) in (0_u32..).zip(&self.estimates) {
-            let key = key_of(*estimate, list);
-            self.keys[count] = key;
-            count += usize::from((*estimate <= bar) & (key >= least));
-        }
-        self.keys.truncate(count);
+    /// The lists worth a look with an estimate below the bar, of every `step`-th block of them.
+    fn below(&self, bar: f32, step: usize, near: &mut Vec<(u32, f32)>) -> Result<(), SegmentError> {
+        let lists = self.terms.spreads.len();
+        let base = self.view.around_mean();
+        let blocks = (0_u32..).take(lists.div_ceil(BLOCK_ROWS)).step_by(step);
+        let picks: Vec<Pick> = blocks
+            .map(|block| {
+                let words = self.worth.as_ref();
+                let allowed = words.map_or(u32::MAX, |words| words[block as usize]);
+                Pick { block, base, allowed }
+            })
+            .collect();
+        let blocks = Blocks::of(self.view.segment, self.table, Section::ListBlocks);
+        blocks.below((self.view.look.kernels, self.table), &picks, bar, near)
     }
 
     /// The next lists, in no order: they are nearer than those left.
@@ -183,10 +177,10 @@ impl<'s, 'a> Probe<'s, 'a> {
 
     /// Makes ready some more than `count` lists.
     fn weigh(&mut self, count: usize) -> Result<(), SegmentError> {
-        let wanted = count.saturating_mul(5) / 4 + 12;
+        let wanted = count.saturating_mul(3) / 2 + 12;
         let wanted = wanted.saturating_sub(self.ready.len());
         if self.keys.len() < wanted && !self.complete {
-            self.gather(wanted);
+            self.gather(wanted)?;
         }
         let left = self.keys.len() - wanted.min(self.keys.len());
         if left > 0 && left < self.keys.len() {

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use lodgepole_kernels::{BLOCK_ROWS, Pick, block_bytes};
+use lodgepole_kernels::{BLOCK_ROWS, CodeTable, Kernels, Pick, block_bytes};
 
 use super::probe::{ListTerms, Seen};
-use super::view::{Look, View};
+use super::view::View;
 use crate::segment::read::damaged;
 use crate::segment::{Segment, SegmentError};
 use lodgepole_container::{Ranges, Section};
@@ -14,7 +14,8 @@ use lodgepole_container::{Ranges, Section};
 #[derive(Debug)]
 pub(super) struct CodeScan<'a> {
     pub(super) terms: ListTerms<'a>,
-    look: &'a Look,
+    kernels: Kernels,
+    pub(super) table: CodeTable,
     segment: &'a Segment,
     blocks: Blocks<'a>,
     /// First block of each list, and the end of the last.
@@ -26,17 +27,19 @@ pub(super) struct CodeScan<'a> {
 impl<'a> CodeScan<'a> {
     pub(super) fn of(view: &View<'a>) -> Result<Self, SegmentError> {
         let container = &view.segment.container;
+        let table = view.table()?;
         Ok(Self {
-            look: view.look,
+            kernels: view.look.kernels,
             segment: view.segment,
             terms: ListTerms {
                 centroids: container.all_numbers(Section::CentroidTerms)?,
                 spreads: container.all_numbers(Section::ListTerms)?,
                 starts: container.all_numbers(Section::ListOffsets)?,
             },
-            blocks: Blocks::of(view, Section::Blocks),
+            blocks: Blocks::of(view.segment, &table, Section::Blocks),
             block_starts: container.all_numbers(Section::BlockOffsets)?,
             block_rows: container.all_numbers(Section::BlockRows)?,
+            table,
         })
     }
 
@@ -73,7 +76,7 @@ impl<'a> CodeScan<'a> {
         threshold: f32,
         hits: &mut Vec<(u32, f32)>,
     ) -> Result<(), SegmentError> {
-        self.blocks.below(self.look, picks, threshold, hits)
+        self.blocks.below((self.kernels, &self.table), picks, threshold, hits)
     }
 
     /// The row of a slot.
@@ -91,7 +94,7 @@ impl<'a> CodeScan<'a> {
         let bytes = self.blocks.bytes_of(block);
         self.blocks.ranges.check(bytes.clone())?;
         let block = &self.blocks.ranges.unchecked()[bytes];
-        self.look.kernels.scan_estimates(&self.look.table, block, base, out);
+        self.kernels.scan_estimates(&self.table, block, base, out);
         Ok(())
     }
 }
@@ -104,15 +107,15 @@ pub(super) struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    pub(super) fn of(view: &View<'a>, section: Section) -> Self {
-        let block_bytes = block_bytes(view.look.table.padded());
-        Self { ranges: view.segment.container.ranges(section), block_bytes }
+    pub(super) fn of(segment: &'a Segment, table: &CodeTable, section: Section) -> Self {
+        let block_bytes = block_bytes(table.padded());
+        Self { ranges: segment.container.ranges(section), block_bytes }
     }
 
     /// Appends the slots of some blocks below a threshold.
     pub(super) fn below(
         &self,
-        look: &Look,
+        (kernels, table): (Kernels, &CodeTable),
         picks: &[Pick],
         threshold: f32,
         hits: &mut Vec<(u32, f32)>,
@@ -121,23 +124,7 @@ impl<'a> Blocks<'a> {
             self.ranges.check(self.bytes_of(pick.block))?;
         }
         let all = self.ranges.unchecked();
-        look.kernels.scan_below(&look.table, all, picks, threshold, hits);
-        Ok(())
-    }
-
-    /// The estimates of all slots of the first `count` blocks.
-    pub(super) fn estimates(
-        &self,
-        look: &Look,
-        base: f32,
-        count: usize,
-        out: &mut Vec<f32>,
-    ) -> Result<(), SegmentError> {
-        let bytes = 0..count * self.block_bytes;
-        self.ranges.check(bytes.clone())?;
-        let blocks = &self.ranges.unchecked()[bytes];
-        out.resize(count * BLOCK_ROWS, 0.0);
-        look.kernels.scan_estimates(&look.table, blocks, base, out);
+        kernels.scan_below(table, all, picks, threshold, hits);
         Ok(())
     }
 

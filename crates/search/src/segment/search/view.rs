@@ -1,11 +1,12 @@
 //! A dense query as the segments see it.
 //!
-//! [`Look`] is made once for a query: rotated, as a table of parts of inner products, and in 8 bits.
-//! [`View`] adds what one segment's mean changes. All estimates are in one unit, in which smaller is
+//! [`Look`] is made once for a query: rotated, and in 8 bits. [`View`] adds what one segment's mean
+//! changes. All estimates are in one unit, in which smaller is
 //! nearer: half the squared distance, or minus the inner product with the query at unit length.
 
 use lodgepole_kernels::{CodeTable, Kernels};
 
+use crate::segment::directions::Directions;
 use crate::segment::space::{Space, is_trusted, square, to_f32};
 use crate::segment::{Segment, SegmentError, SegmentShape};
 use lodgepole_container::Section;
@@ -15,7 +16,6 @@ use lodgepole_container::Section;
 pub(in crate::segment) struct Look {
     pub(in crate::segment) shape: SegmentShape,
     pub(in crate::segment) kernels: Kernels,
-    pub(in crate::segment) table: CodeTable,
     rotated: Vec<f32>,
     eight: Eight,
     /// The norm as it was sent.
@@ -48,11 +48,10 @@ impl Look {
         if trusted {
             space.place_query(values, square, &mut rotated);
         }
-        let table = kernels.code_table(&rotated);
         let eight =
             if space.is_euclidean() { Eight::default() } else { Eight::of(kernels, &rotated) };
         let length = to_f32(square.sqrt());
-        Self { shape: space.shape, kernels, table, rotated, eight, length, trusted }
+        Self { shape: space.shape, kernels, rotated, eight, length, trusted }
     }
 }
 
@@ -95,6 +94,14 @@ impl<'a> View<'a> {
     /// query as the segment sees it.
     pub(in crate::segment) fn reach(&self) -> f32 {
         self.own.as_ref().map_or(1.0, |own| reach_of(own.norm))
+    }
+
+    /// What a scan of the segment's codes needs.
+    pub(in crate::segment) fn table(&self) -> Result<CodeTable, SegmentError> {
+        let (container, meta) = (&self.segment.container, &self.segment.meta);
+        let directions = Directions::read(container, meta.padded)?;
+        let mean = container.f32s(Section::Mean, 0..meta.padded)?;
+        Ok(directions.table(self.look.kernels, &self.look.rotated, mean, meta.reference))
     }
 
     /// What is added to the estimates of rows around the mean.

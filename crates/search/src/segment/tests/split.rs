@@ -5,10 +5,13 @@
 //! truth, by metric, with filters at random and by region, with most rows of a region dead, and from
 //! elsewhere; bytes are damaged in the sections that only they have.
 
+use lodgepole_kernels::Rotation;
+
 use super::data::{Maker, dense_query, filter};
 use super::*;
 use crate::rowset::RowSet;
 use crate::segment::build::build_split_from;
+use crate::segment::directions::Directions;
 
 const ROWS: usize = 41_000;
 const QUERIES: usize = 100;
@@ -70,6 +73,45 @@ fn short_lists_find_nearly_all() {
         alive.0.retain(|row| !gone.contains(&row.docid));
         let left = recall(live, &alive, &near, ("", |_| true));
         assert!(left >= 0.95, "{metric:?}, a third dead: {left}");
+    }
+}
+
+/// Goal: codes along a few directions find as much as codes of all dimensions, where the rows are
+/// such that few directions say nearly all. Method: rows of 80 dimensions put into 256 by a rotation,
+/// with a little noise in all of them; queries like them, and ones with as much in the directions that
+/// the rows hardly have.
+#[test]
+fn codes_along_few_directions_find_nearly_all() {
+    const FEW: usize = 80;
+    let rotation = Rotation::new(256, 1);
+    for metric in [Metric::Cosine, Metric::Euclidean, Metric::DotProduct] {
+        let mut maker = Maker::new(FEW, 5);
+        let mut noise = Maker::new(256 - FEW, 6);
+        let mut spread = |values: &[f32], share: f32| {
+            let rest = noise.vector().into_iter().map(|value| value * share);
+            let all: Vec<f32> = values.iter().copied().chain(rest).collect();
+            let mut rotated = vec![0.0; 256];
+            rotation.apply(&all, &mut rotated);
+            rotated
+        };
+        let mut rows = maker.rows(1, ROWS);
+        for row in &mut rows.0 {
+            row.values = spread(&row.values, 0.1);
+        }
+        let segment = open(&split_bytes(&rows, shape(256, metric))).unwrap();
+        let directions = Directions::read(&segment.container, segment.meta.padded).unwrap();
+        assert_eq!(directions.coded(), 128);
+        let none = RowSet::new(segment.rows());
+        let live = LiveSegment { segment: &segment, dead: &none };
+        for (what, share) in [("near", 0.1), ("strange", 1.0)] {
+            let queries: Vec<_> =
+                (0..QUERIES).map(|_| dense_query(metric, spread(&maker.vector(), share))).collect();
+            let plain = recall(live, &rows, &queries, ("", |_| true));
+            assert!(plain >= 0.95, "{metric:?}, {what}: {plain}");
+            let only = ("{\"mark\":{\"$lt\":100}}", |row: &data::Row| row.mark < 100);
+            let filtered = recall(live, &rows, &queries, only);
+            assert!(filtered >= 0.95, "{metric:?}, {what}, filtered: {filtered}");
+        }
     }
 }
 
