@@ -1,3 +1,5 @@
+//! Directions of made-up rows whose spectrum is known.
+
 use super::*;
 
 const PADDED: usize = 384;
