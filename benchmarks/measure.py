@@ -192,8 +192,10 @@ def at_target(peer: Peer, data: Dataset, chosen: Filter | None, rows: list[dict]
                 "recall": max((row["recall"] for row in rows), default=0.0)}
     setting = row["setting"]
     peer.prepare(setting)
+    threads_of = plan.threads if chosen is None else plan.filter_threads
+    warm_up(peer, data, chosen, setting, plan)
     runs = {str(threads): drive(peer, data, chosen, setting, threads, plan)
-            for threads in (plan.threads if chosen is None else plan.filter_threads)}
+            for threads in threads_of}
     found = {"target": target, "reached": True, "setting": setting, "recall": row["recall"],
              "threads": runs}
     if chosen is None and not peer.is_server:
@@ -205,6 +207,7 @@ def at_setting(peer: Peer, data: Dataset, setting: Setting, plan: Plan) -> dict:
     """Recall and rates with this setting, whatever it finds."""
     peer.prepare(setting)
     ids, _, _ = peer.answers(setting, None, data.shape.queries)
+    warm_up(peer, data, None, setting, plan)
     runs = {str(threads): drive(peer, data, None, setting, threads, plan)
             for threads in plan.threads}
     return {"setting": setting, "recall": data.recall(ids, None), "threads": runs}
@@ -231,8 +234,6 @@ def limited(peer: NativePeer, data: Dataset, result: dict, plan: Plan, say) -> d
             (str(row["target"]), row) for row in result["at"] if row["reached"])]
         found["at"] = {}
         for name, row in rows:
-            # Once for nothing: what a query needs again and again is then in memory, if it fits.
-            drive(peer, data, None, row["setting"], 1, plan)
             found["at"][name] = at_setting(peer, data, row["setting"], plan)
         found["memory"] = peer.limited_memory()
     except Exception as problem:
@@ -277,6 +278,14 @@ def batches(peer: Peer, data: Dataset, setting: Setting, plan: Plan) -> dict:
             count += len(data.queries)
         found[str(threads)] = count / (time.perf_counter() - started)
     return found
+
+
+def warm_up(peer: Peer, data: Dataset, chosen: Filter | None, setting: Setting,
+            plan: Plan) -> None:
+    """Once for nothing, and for as long: right after a build, which has used caches and clocks in
+    other ways, a system is up to a fifth slower."""
+    threads = plan.threads if chosen is None else plan.filter_threads
+    drive(peer, data, chosen, setting, threads[0], plan)
 
 
 def drive(peer: Peer, data: Dataset, chosen: Filter | None, setting: Setting, threads: int,
