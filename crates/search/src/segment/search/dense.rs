@@ -245,7 +245,9 @@ impl<'q, 'a> DenseSearch<'q, 'a> {
         if self.fine.is_empty() {
             return self.pool.kth(k);
         }
-        let mut estimates: Vec<f32> = self.fine.iter().map(|fine| fine.entry.estimate).collect();
+        // Some segments were refined outright, others scanned.
+        let fine = self.fine.iter().map(|fine| fine.entry.estimate);
+        let mut estimates: Vec<f32> = fine.chain(self.pool.estimates()).collect();
         if estimates.len() < k {
             return f32::INFINITY;
         }

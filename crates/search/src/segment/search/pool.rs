@@ -93,6 +93,11 @@ impl Pool {
         from_ascending(*self.scratch.select_nth_unstable(k - 1).1)
     }
 
+    /// Of all that is kept, in no order.
+    pub(in crate::segment) fn estimates(&self) -> impl Iterator<Item = f32> {
+        self.entries.iter().map(|entry| entry.estimate)
+    }
+
     /// The best, in no order.
     pub(in crate::segment) fn take(&mut self) -> Vec<Entry> {
         self.cut();
