@@ -177,7 +177,7 @@ fn small(number: usize) -> f32 {
     f32::from(u8::try_from(number).unwrap())
 }
 
-fn filter(json: &str) -> Arc<Filter> {
+pub(super) fn filter(json: &str) -> Arc<Filter> {
     let source = serde_json::from_str(json).unwrap();
     Arc::new(Filter::parse(&source, &Limits::default()).unwrap())
 }
@@ -190,7 +190,7 @@ fn number(record: &Record, field: &str) -> u64 {
     (0..).find(|number| matches(*number)).unwrap()
 }
 
-async fn segment_files(store: &Arc<dyn ObjectStore>) -> BTreeSet<String> {
+pub(super) async fn segment_files(store: &Arc<dyn ObjectStore>) -> BTreeSet<String> {
     let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
     let paths = listed.iter().map(|file| file.location.as_ref());
     let named = paths.filter_map(|path| path.strip_prefix("ix/")?.split_once("/seg/"));
@@ -267,7 +267,7 @@ async fn queries_answer_rightly_at_every_moment_of_a_merge_on_disk() {
 }
 
 /// A bench over a store that fails on command.
-fn faulty() -> (Bench, FaultStore) {
+pub(super) fn faulty() -> (Bench, FaultStore) {
     let clock = Arc::new(ShiftedClock::new(Arc::new(SystemClock::new())));
     let faults = FaultStore::new(Arc::new(InMemory::new()), Arc::<ShiftedClock>::clone(&clock));
     let store: Arc<dyn ObjectStore> = Arc::new(faults.clone());

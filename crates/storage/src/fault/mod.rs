@@ -5,9 +5,11 @@
 //! a crash before or after it. INVARIANT: nothing depends on time or chance, so on a single-threaded
 //! runtime the same workload meets the same fault at the same operation.
 
+mod held;
 mod plan;
 mod store;
 
+pub use held::Held;
 pub use plan::{Action, Operation, OperationKind, Retry, Timing, Verdict};
 pub use store::{FaultStore, Injected, Latency};
 

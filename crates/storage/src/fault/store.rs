@@ -6,6 +6,7 @@
 //! stays dead, so that background tasks of the old database cannot wake up and write.
 #![expect(clippy::result_large_err, reason = "the error is object_store's, whose trait we serve")]
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use object_store::{
 use parking_lot::Mutex;
 use slatedb_common::retry::NonRetryable;
 
+use super::held::{Gate, Held};
 use super::plan::{Action, Operation, OperationKind, Plan, Retry, Timing, Verdict};
 
 /// The name by which injected errors say where they come from.
@@ -48,6 +50,8 @@ struct State {
     is_crashed: bool,
     /// A successor has taken over: this handle never comes back.
     is_ended: bool,
+    /// Changes that are held, by number.
+    held: BTreeMap<u64, (Timing, Arc<Gate>)>,
     latency: Latency,
 }
 
@@ -75,6 +79,8 @@ pub enum Injected {
 struct Admitted {
     operation: Operation,
     after: Option<Action>,
+    /// Held after it has taken effect.
+    held: Option<Arc<Gate>>,
 }
 
 impl FaultStore {
@@ -132,6 +138,15 @@ impl FaultStore {
         self.state.lock().plan.reads.insert(number, verdict);
     }
 
+    /// Holds the change `number` when it comes, before it takes effect or before it is answered, until
+    /// the handle that is returned is dropped.
+    #[must_use]
+    pub fn hold_change(&self, number: u64, timing: Timing) -> Held {
+        let (held, gate) = Held::new();
+        self.state.lock().held.insert(number, (timing, gate));
+        held
+    }
+
     /// Lets `judge` decide about every operation that has no fault of its own; it sees them in
     /// order and must not call the store.
     pub fn judge_by(&self, judge: impl FnMut(&Operation) -> Verdict + Send + 'static) {
@@ -173,7 +188,7 @@ impl FaultStore {
 
     /// Numbers an operation, waits its latency and decides about it.
     async fn admit(&self, kind: OperationKind, path: &str) -> Result<Admitted> {
-        let (operation, verdict, latency) = {
+        let (operation, verdict, latency, held) = {
             let mut state = self.state.lock();
             let number = if kind.is_change() { &mut state.changes } else { &mut state.reads };
             *number += 1;
@@ -186,22 +201,34 @@ impl FaultStore {
             // From here on nothing later is carried out, also while this one still is.
             state.is_crashed = matches!(verdict, Verdict::Fault(Action::Crash, _));
             let latency = if kind.is_change() { state.latency.change } else { state.latency.read };
-            (operation, verdict, latency)
+            let held = if kind.is_change() { state.held.remove(&operation.number) } else { None };
+            (operation, verdict, latency, held)
         };
         if !latency.is_zero() {
             self.clock.sleep(latency).await;
         }
+        let held = match held {
+            Some((Timing::Before, gate)) => {
+                gate.pass().await;
+                None
+            }
+            Some((Timing::After, gate)) => Some(gate),
+            None => None,
+        };
         match verdict {
-            Verdict::Pass => Ok(Admitted { operation, after: None }),
+            Verdict::Pass => Ok(Admitted { operation, after: None, held }),
             Verdict::Fault(action, Timing::Before) => Err(error_of(action, operation)),
             Verdict::Fault(action, Timing::After) => {
-                Ok(Admitted { operation, after: Some(action) })
+                Ok(Admitted { operation, after: Some(action), held })
             }
         }
     }
 
     /// The answer to an operation that has been carried out.
-    fn answer<T>(&self, admitted: Admitted, result: Result<T>) -> Result<T> {
+    async fn answer<T>(&self, admitted: Admitted, result: Result<T>) -> Result<T> {
+        if let Some(gate) = &admitted.held {
+            gate.pass().await;
+        }
         match admitted.after {
             Some(action) => Err(error_of(action, admitted.operation)),
             None if self.is_crashed() => Err(crashed(admitted.operation)),
@@ -217,7 +244,7 @@ impl FaultStore {
     ) -> Result<T> {
         let admitted = self.admit(kind, path.as_ref()).await?;
         let result = act.await;
-        self.answer(admitted, result)
+        self.answer(admitted, result).await
     }
 
     /// Refuses after a crash what is not counted.
@@ -341,7 +368,7 @@ impl FaultStore {
         let path = prefix.map(ToString::to_string).unwrap_or_default();
         futures::stream::once(async move {
             let admitted = store.admit(OperationKind::List, &path).await?;
-            store.answer(admitted, Ok(listing))
+            store.answer(admitted, Ok(listing)).await
         })
         .try_flatten()
         .boxed()

@@ -183,6 +183,23 @@ async fn a_read_fails_once_and_faults_can_be_called_off() {
 }
 
 #[tokio::test]
+async fn a_held_change_waits_before_or_after_its_effect() {
+    for (timing, is_there) in [(Timing::Before, false), (Timing::After, true)] {
+        let (store, memory) = store();
+        let held = store.hold_change(1, timing);
+        let writer = store.clone();
+        let writing = tokio::spawn(async move { put(&writer, "a").await });
+        held.reached().await;
+        assert_eq!(names(memory.as_ref()).await.contains(&"a".to_owned()), is_there);
+        put(&store, "b").await.unwrap();
+        assert!(!writing.is_finished());
+        drop(held);
+        writing.await.unwrap().unwrap();
+        assert_eq!(names(memory.as_ref()).await, ["a", "b"]);
+    }
+}
+
+#[tokio::test]
 async fn a_judge_decides_about_what_has_no_fault_of_its_own() {
     let (store, memory) = store();
     store.judge_by(|operation| {
