@@ -110,7 +110,7 @@ fn print(reply: Reply, shows_revoked: bool) -> anyhow::Result<ExitCode> {
             }
         }
         Reply::Revoked(key) => say(&format!("Key {} ({}) is revoked.", key.id, key.name)),
-        Reply::Done => {}
+        Reply::Done | Reply::Verified(_) => {}
         Reply::Refused(why) => bail!(why),
     }
     Ok(ExitCode::SUCCESS)
@@ -140,7 +140,8 @@ fn answer_without_server(data_dir: &Path, question: Question) -> anyhow::Result<
     })
 }
 
-fn explained(error: OpenError, data_dir: &Path) -> anyhow::Error {
+/// What to do when a data folder cannot be opened.
+pub(crate) fn explained(error: OpenError, data_dir: &Path) -> anyhow::Error {
     let OpenError::Directory { source, .. } = &error;
     let is_used = matches!(source.downcast_ref(), Some(LocalOpenError::InUse { .. }));
     let error = anyhow::Error::new(error);
@@ -170,7 +171,9 @@ async fn answer(catalog: &Catalog, question: Question, now: Timestamp) -> Reply 
         Question::RevokeKey { key } => {
             catalog.revoke_key(&key, now).await.map(|key| Reply::Revoked(KeyLine::from(&*key)))
         }
-        Question::ReloadTls => Ok(Reply::Refused("no server runs".to_owned())),
+        Question::ReloadTls | Question::Verify { .. } => {
+            Ok(Reply::Refused("no server runs".to_owned()))
+        }
     };
     outcome.unwrap_or_else(|error| Reply::Refused(error.to_string()))
 }

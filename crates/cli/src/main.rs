@@ -16,6 +16,7 @@ mod keys;
 mod output;
 mod serve;
 mod settings;
+mod verify;
 
 /// WHY not the system's: glibc keeps what a load has freed, in pieces of every thread, and the server
 /// stays at several times of what it holds. This one gives free pages back.
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Some(("cert", arguments)) => cert::run(arguments),
         Some(("bench", arguments)) => bench::run(arguments),
         Some(("config", arguments)) => config::run(arguments),
+        Some(("verify", arguments)) => verify::run(arguments),
         // clap has refused everything else already.
         _ => Ok(ExitCode::from(2)),
     };
@@ -50,6 +52,7 @@ fn command() -> Command {
         .subcommand(keys::command())
         .subcommand(cert::command())
         .subcommand(config::command())
+        .subcommand(verify::command())
         .subcommand(bench::command())
 }
 

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod aliases;
+mod audit;
 mod background;
 mod change;
 mod collect;
@@ -41,6 +42,7 @@ mod writer;
 pub use lodgepole_rows::RowError;
 
 pub use aliases::{Alias, Resolved};
+pub use audit::{AuditDepth, AuditFinding, AuditReport};
 pub use change::Update;
 pub use engine::{Checkpoint, Deletion, Engine, EngineStartError};
 pub use error::{AliasError, EngineError, ReadError, StagingError, WriteError};

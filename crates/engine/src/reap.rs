@@ -165,7 +165,8 @@ impl Engine {
         Ok(pins.into_iter().find(|pin| pin.name.as_deref() == Some(name)).map(|pin| pin.id))
     }
 
-    /// Removes what a restore job left that never completed. Nothing else can know this index.
+    /// Closes and removes an index that no row names: what a restore job left that never completed, or
+    /// a copy of a backup that was made to be looked at.
     ///
     /// # Errors
     /// [`EngineError`] when the store fails.

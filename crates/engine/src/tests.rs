@@ -1,5 +1,6 @@
 //! Tests of the engine as a whole, over a store in memory. What they share stands here.
 
+mod audit;
 mod budgets;
 mod deletion;
 mod filtered;
@@ -8,6 +9,7 @@ mod lifecycle;
 mod model;
 mod reading;
 mod segment_model;
+mod segment_moments;
 mod segment_races;
 mod tail_loading;
 mod writes;

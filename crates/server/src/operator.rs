@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lodgepole_api::ApiError;
-use lodgepole_service::{ApiKey, NewKey, Role, Service};
+use lodgepole_service::{ApiKey, AuditDepth, AuditFinding, NewKey, Role, Service, VerifyReport};
 use lodgepole_storage::files::{self, SocketPath};
 use lodgepole_types::{Clock, ErrorKind};
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,18 @@ pub enum Question {
     },
     /// Read the certificate again.
     ReloadTls,
+    /// Look for damage.
+    Verify {
+        /// Whether to read everything.
+        deep: bool,
+    },
+}
+
+impl Question {
+    /// Whether the answer may take as long as reading all data does.
+    fn takes_long(&self) -> bool {
+        matches!(self, Self::Verify { .. })
+    }
 }
 
 /// What is answered.
@@ -67,6 +79,8 @@ pub enum Reply {
     Keys(Vec<KeyLine>),
     /// The key that works no more.
     Revoked(KeyLine),
+    /// What was looked at, and the damage found.
+    Verified(Verification),
     /// It was done.
     Done,
     /// It was not done, for this reason.
@@ -86,6 +100,58 @@ pub struct KeyLine {
     pub created_at: String,
     /// When it was revoked; absent while it is in use.
     pub revoked_at: Option<String>,
+}
+
+/// What a look for damage came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// Indexes looked at.
+    pub indexes: u64,
+    /// Backups looked at.
+    pub backups: u64,
+    /// Namespaces of both.
+    pub namespaces: u64,
+    /// Records of both.
+    pub records: u64,
+    /// Segments of both.
+    pub segments: u64,
+    /// What is wrong.
+    pub findings: Vec<FindingLine>,
+    /// Findings left out.
+    pub more_findings: u64,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingLine {
+    /// The index or backup.
+    pub whose: String,
+    /// Which part of it.
+    pub subject: String,
+    /// What is wrong.
+    pub problem: String,
+    /// Whether it is built anew by itself.
+    pub is_repaired: bool,
+}
+
+impl From<VerifyReport> for Verification {
+    fn from(report: VerifyReport) -> Self {
+        let line = |(whose, finding): (String, AuditFinding)| FindingLine {
+            whose,
+            subject: finding.subject,
+            problem: finding.problem,
+            is_repaired: finding.is_repaired,
+        };
+        Self {
+            indexes: report.indexes,
+            backups: report.backups,
+            namespaces: report.namespaces,
+            records: report.records,
+            segments: report.segments,
+            findings: report.findings.into_iter().map(line).collect(),
+            more_findings: report.more_findings,
+        }
+    }
 }
 
 impl From<&ApiKey> for KeyLine {
@@ -121,7 +187,7 @@ pub fn ask(data_dir: &Path, question: &Question) -> io::Result<Option<Reply>> {
         Err(error) if [NotFound, ConnectionRefused].contains(&error.kind()) => return Ok(None),
         Err(error) => return Err(error),
     };
-    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_read_timeout((!question.takes_long()).then_some(TIMEOUT))?;
     let mut line = serde_json::to_vec(question)?;
     line.push(b'\n');
     stream.write_all(&line)?;
@@ -177,13 +243,8 @@ async fn listen(listener: UnixListener, subject: Arc<Subject>) {
             Ok((stream, _)) => {
                 let subject = Arc::clone(&subject);
                 tokio::spawn(async move {
-                    let limit = subject.clock.sleep(TIMEOUT);
-                    tokio::select! {
-                        biased;
-                        outcome = converse(&subject, stream) => if let Err(error) = outcome {
-                            tracing::warn!(%error, "an operator was not answered");
-                        },
-                        () = limit => {}
+                    if let Err(error) = converse(&subject, stream).await {
+                        tracing::warn!(%error, "an operator was not answered");
                     }
                 });
             }
@@ -203,14 +264,23 @@ async fn converse(subject: &Subject, stream: UnixStream) -> io::Result<()> {
     }
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
-    (&mut stream).take(QUESTION_BYTES_MAX).read_line(&mut line).await?;
-    let reply = match serde_json::from_str(&line) {
-        Ok(question) => answer(subject, question).await,
+    in_time(subject, (&mut stream).take(QUESTION_BYTES_MAX).read_line(&mut line)).await??;
+    let reply = match serde_json::from_str::<Question>(&line) {
+        Ok(question) if question.takes_long() => answer(subject, question).await,
+        Ok(question) => in_time(subject, answer(subject, question)).await?,
         Err(error) => Reply::Refused(format!("the question cannot be read: {error}")),
     };
     let mut line = serde_json::to_vec(&reply)?;
     line.push(b'\n');
-    stream.get_mut().write_all(&line).await
+    in_time(subject, stream.get_mut().write_all(&line)).await?
+}
+
+async fn in_time<T>(subject: &Subject, work: impl Future<Output = T>) -> io::Result<T> {
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        () = subject.clock.sleep(TIMEOUT) => Err(io::ErrorKind::TimedOut.into()),
+    }
 }
 
 async fn answer(subject: &Subject, question: Question) -> Reply {
@@ -227,6 +297,11 @@ async fn answer(subject: &Subject, question: Question) -> Reply {
             tracing::info!(id = %key.id, name = key.name, "an API key was revoked");
             Reply::Revoked(KeyLine::from(&*key))
         }),
+        Question::Verify { deep } => {
+            let depth = if deep { AuditDepth::Deep } else { AuditDepth::Quick };
+            let verified = service.verify(depth, &|_, _| {}).await;
+            verified.map(|report| Reply::Verified(Verification::from(report)))
+        }
         Question::ReloadTls => match tls {
             Some(tls) => tls
                 .reload()

@@ -30,12 +30,15 @@ mod settle;
 mod undelivered;
 mod vector_replies;
 mod vectors;
+mod verify;
 
 pub use context::{DataReply, IndexHosts, RequestContext, Transport};
 pub use lodgepole_catalog::{ApiKey, KeyState, NewKey, Role};
+pub use lodgepole_engine::{AuditDepth, AuditFinding};
 pub use ports::{PortBinder, PortError};
 pub use schedules::ScheduleRound;
 pub use service::{Service, ServiceParts};
+pub use verify::VerifyReport;
 
 #[cfg(test)]
 mod tests;

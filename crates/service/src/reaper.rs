@@ -11,6 +11,7 @@ use lodgepole_engine::{Estate, Reaped};
 use lodgepole_types::{BackupStatus, IndexId, RestoreStatus};
 
 use crate::service::{Service, shard_of};
+use crate::verify::Copies;
 
 impl Service {
     /// One round of cleaning up and reaping. Several, some time apart, are needed until everything
@@ -20,8 +21,8 @@ impl Service {
     /// `Unavailable` when the store fails; the rest is done in the next round.
     pub async fn reap_once(&self) -> Result<Reaped, ApiError> {
         self.settle().await?;
-        let catalog = &self.shared.catalog;
-        let reaped = self.shared.engine.reap(&|| estate(catalog)).await?;
+        let (catalog, copies) = (&self.shared.catalog, &self.shared.copies);
+        let reaped = self.shared.engine.reap(&|| estate(catalog, copies)).await?;
         for index in &reaped.deleted {
             match catalog.forget_hidden(*index).await {
                 Ok(()) => {}
@@ -36,7 +37,7 @@ impl Service {
 }
 
 /// What exists, as far as the engine must know.
-fn estate(catalog: &Catalog) -> Estate {
+fn estate(catalog: &Catalog, copies: &Copies) -> Estate {
     let contents = catalog.contents();
     let mut backups: BTreeMap<IndexId, BTreeSet<String>> = BTreeMap::new();
     let mut segments = BTreeSet::new();
@@ -56,7 +57,7 @@ fn estate(catalog: &Catalog) -> Estate {
         live: contents.indexes().iter().map(|index| shard_of(index)).collect(),
         hidden: contents.hidden().iter().map(|row| row.index.id).collect(),
         backups,
-        restoring: pending.map(|job| job.target_index_id).collect(),
+        restoring: pending.map(|job| job.target_index_id).chain(copies.all()).collect(),
         segments,
         backups_under_way,
     }

@@ -13,6 +13,7 @@ mod schedules;
 mod search;
 mod segments;
 mod vectors;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::path::Path;
