@@ -299,7 +299,7 @@ async fn answer(subject: &Subject, question: Question) -> Reply {
         }),
         Question::Verify { deep } => {
             let depth = if deep { AuditDepth::Deep } else { AuditDepth::Quick };
-            let verified = service.verify(depth, &|_, _| {}).await;
+            let verified = Box::pin(service.verify(depth, &|_, _| {})).await;
             verified.map(|report| Reply::Verified(Verification::from(report)))
         }
         Question::ReloadTls => match tls {

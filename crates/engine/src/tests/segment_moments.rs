@@ -96,7 +96,7 @@ fn record(number: u8) -> Record {
         id: id(&name(number)),
         values: vec![1.0, f32::from(number), 0.0, 0.0],
         sparse: None,
-        metadata: metadata(&format!(r#"{{"even":{}}}"#, number % 2 == 0)),
+        metadata: metadata(&format!(r#"{{"even":{}}}"#, number.is_multiple_of(2))),
     }
 }
 

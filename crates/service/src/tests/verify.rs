@@ -33,8 +33,7 @@ async fn indexes_and_backups_in_order_have_no_findings_and_nothing_is_left_behin
     bench.fill("a", 60..64).await;
     bench.backup("b").await;
     bench.service.delete_index(&ctx(), "b").await.unwrap();
-    let folders = || async { bench.engine.clone().open_shards().await };
-    let before = folders().await;
+    let before = bench.engine.open_shards().await;
     for depth in [AuditDepth::Quick, AuditDepth::Deep] {
         let looked = Mutex::new(Vec::new());
         let note = |whose: &str, _: u64| looked.lock().unwrap().push(whose.to_owned());
@@ -47,7 +46,7 @@ async fn indexes_and_backups_in_order_have_no_findings_and_nothing_is_left_behin
         assert!(looked.contains(&"index \"a\"".to_owned()), "{looked:?}");
         assert!(looked.contains(&format!("backup {of_a} of index \"a\"")), "{looked:?}");
     }
-    assert_eq!(folders().await, before, "no copy of a backup stays open");
+    assert_eq!(bench.engine.open_shards().await, before, "no copy of a backup stays open");
     let known: Vec<String> = {
         let contents = bench.catalog.contents();
         let live = contents.indexes().into_iter().map(|index| index.id.to_string());
