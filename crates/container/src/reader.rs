@@ -201,6 +201,12 @@ impl Container {
         self.numbers(section, range)
     }
 
+    /// Where a section lies in the file; empty when there is none.
+    #[must_use]
+    pub fn place_of(&self, section: Section) -> Range<usize> {
+        self.part(section).map_or(0..0, |part| part.start..part.end)
+    }
+
     /// A section looked up once, for reads of many ranges of it.
     pub fn ranges(&self, section: Section) -> Ranges<'_> {
         let absent = Part { kind: section.kind(), start: 0, length: 0, end: 0, first_checksum: 0 };

@@ -16,7 +16,7 @@ use lodgepole_search::{
     LiveSegment, RowSet, RowSource, Segment, SegmentBytes, SegmentError, SegmentShape,
     build_segment,
 };
-use lodgepole_storage::{Blob, BlobPath, Storage, StorageError};
+use lodgepole_storage::{Advice, Blob, BlobPath, Storage, StorageError};
 use lodgepole_types::IndexId;
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -134,7 +134,12 @@ impl SegmentStore {
             Err(StorageError::BlobMissing(_)) => return Err(EngineError::SegmentMissing),
             Err(error) => return Err(error.into()),
         };
-        let segment = Arc::new(Segment::open(Arc::new(FileBytes(blob)))?);
+        let segment = Arc::new(Segment::open(Arc::new(FileBytes(blob.clone())))?);
+        // A row of some hundred bytes else brings its surroundings along, and where memory is short
+        // these push out what every search needs.
+        for range in segment.scattered() {
+            blob.advise(range, Advice::Random);
+        }
         Ok(OpenSegment { id, segment: self.remember(id, segment) })
     }
 

@@ -141,6 +141,24 @@ impl Segment {
         (mapped + self.container.resident_bytes()) as u64
     }
 
+    /// Parts of the file of which a search looks at single rows here and there, so that nothing around
+    /// them is worth reading ahead.
+    #[must_use]
+    pub fn scattered(&self) -> Vec<Range<usize>> {
+        let sections = [
+            Section::Rows8,
+            Section::Terms8,
+            Section::Values,
+            Section::RowDocids,
+            Section::Ids,
+            Section::IdEnds,
+            Section::Metadata,
+            Section::MetadataEnds,
+        ];
+        let places = sections.iter().map(|section| self.container.place_of(*section));
+        places.filter(|place| !place.is_empty()).collect()
+    }
+
     /// Reads and checks every byte.
     ///
     /// # Errors

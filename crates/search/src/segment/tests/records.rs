@@ -100,3 +100,22 @@ fn resident_bytes_are_a_small_part() {
     let per_row = segment.resident_bytes() / 41_000;
     assert!(per_row <= 40, "{per_row} bytes a row, of 512 for its values");
 }
+
+/// Goal: what is said to be read here and there is the rows, not the codes. Method: the parts named
+/// lie inside the file, apart from each other, and have most of its bytes.
+#[test]
+fn scattered_parts_are_the_rows() {
+    let rows = Maker::new(64, 3).rows(1, 41_000);
+    let segment = segment(&rows, shape(64, Metric::Cosine));
+    let mut parts = segment.scattered();
+    parts.sort_by_key(|part| part.start);
+    assert!(parts.windows(2).all(|pair| pair[0].end <= pair[1].start));
+    let bytes: usize = parts.iter().map(ExactSizeIterator::len).sum();
+    let all = usize::try_from(segment.bytes()).unwrap();
+    assert!(parts.last().unwrap().end <= all && bytes * 10 > all * 8, "{bytes} of {all}");
+    let blocks = segment.container.place_of(Section::Blocks);
+    assert!(
+        !blocks.is_empty()
+            && parts.iter().all(|part| part.end <= blocks.start || part.start >= blocks.end)
+    );
+}
