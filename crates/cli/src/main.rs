@@ -13,6 +13,7 @@ mod bench;
 mod cert;
 mod config;
 mod keys;
+mod no_ports;
 mod output;
 mod serve;
 mod settings;

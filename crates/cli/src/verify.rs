@@ -13,12 +13,13 @@ use lodgepole_api::parse::Rules;
 use lodgepole_catalog::{Catalog, CatalogOptions, PortRange};
 use lodgepole_engine::{Engine, EngineOptions};
 use lodgepole_server::operator::{FindingLine, Question, Reply, Verification, ask};
-use lodgepole_service::{AuditDepth, PortBinder, PortError, Service, ServiceParts};
+use lodgepole_service::{AuditDepth, Service, ServiceParts};
 use lodgepole_storage::local::LocalOptions;
 use lodgepole_storage::{OsRng, Sources, Storage, StorageOptions, SystemClock};
-use lodgepole_types::{BoxFuture, Clock, Rng};
+use lodgepole_types::{Clock, Rng};
 
 use crate::keys::explained;
+use crate::no_ports::NoPorts;
 use crate::output::{complain, say};
 use crate::settings;
 
@@ -136,16 +137,4 @@ fn look(data_dir: &Path, deep: bool) -> anyhow::Result<Verification> {
         let report = report.map_err(|error| anyhow::anyhow!(error.message().to_owned()))?;
         Ok(Verification::from(report))
     })
-}
-
-/// Nobody calls from outside.
-#[derive(Debug)]
-struct NoPorts;
-
-impl PortBinder for NoPorts {
-    fn bind(&self, _port: u16) -> BoxFuture<'_, Result<(), PortError>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn release(&self, _port: u16) {}
 }

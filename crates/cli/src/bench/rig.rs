@@ -13,13 +13,13 @@ use lodgepole_api::parse::Rules;
 use lodgepole_api::wire::search::SearchStateResponse;
 use lodgepole_catalog::{Catalog, CatalogOptions, PortRange};
 use lodgepole_engine::{Engine, EngineOptions};
-use lodgepole_service::{
-    IndexHosts, PortBinder, PortError, RequestContext, Service, ServiceParts, Transport,
-};
+use lodgepole_service::{IndexHosts, RequestContext, Service, ServiceParts, Transport};
 use lodgepole_storage::local::LocalOptions;
 use lodgepole_storage::{OsRng, Sources, Storage, StorageOptions, SystemClock};
-use lodgepole_types::{BoxFuture, Clock, Index, Rng};
+use lodgepole_types::{Clock, Index, Rng};
 use tokio::task::JoinHandle;
+
+use crate::no_ports::NoPorts;
 
 /// The state of the search structures has to stay as it is for so long: longer than the pause after
 /// which segments are merged further.
@@ -46,18 +46,6 @@ fn storage(folder: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Storage> {
     let rng: Arc<dyn Rng> = Arc::new(OsRng::new()?);
     let (local, options) = (LocalOptions::default(), StorageOptions::default());
     Ok(Storage::open_local(folder, local, Arc::clone(clock), rng, options)?)
-}
-
-/// Nobody calls from outside, so no port is opened.
-#[derive(Debug)]
-struct NoPorts;
-
-impl PortBinder for NoPorts {
-    fn bind(&self, _port: u16) -> BoxFuture<'_, Result<(), PortError>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn release(&self, _port: u16) {}
 }
 
 impl Rig {
