@@ -10,7 +10,7 @@ const _: () = assert!(cfg!(target_endian = "little"), "segments are read in plac
 /// Sections start at multiples of this: the length of a cache line and of the widest register.
 pub const ALIGNMENT: usize = 64;
 /// Bytes that one checksum covers: small enough that reading one row checks little more than the
-/// row, large enough that checksums are a hundredth of a percent of the file.
+/// row, large enough that checksums are a two-thousandth of the file.
 pub(crate) const CHUNK_BYTES_DEFAULT: u32 = 16 << 10;
 /// The format written. Readers refuse all others.
 pub(crate) const FORMAT_VERSION: u32 = 1;

@@ -1,7 +1,8 @@
 //! The operator's door: a socket in the data folder, for commands on the same machine.
 //!
-//! A running server holds its data alone, so `lodgepole keys` asks it to make the change. One line of
-//! JSON is asked, one is answered. INVARIANT: only the user that runs the server, or root, is
+//! A running server holds its data alone, so `lodgepole keys` asks it to make the change, and
+//! `lodgepole verify` to look through its data. One line of JSON is asked, one is answered, in time
+//! unless all data has to be read for it. INVARIANT: only the user that runs the server, or root, is
 //! answered: the socket can be opened by nobody else, and who opened it is asked of the system as
 //! well. WHY a socket and not the API: whoever can do this needs no key, and no network reaches it.
 

@@ -1,4 +1,4 @@
-//! An object store that fails on command, for tests and the simulation.
+//! An object store that fails, or holds a change, on command: for tests and the simulation.
 //!
 //! Operations are numbered in the order in which they reach the store, changes and reads each from
 //! one. A suite runs its workload once to learn how many changes there are, then once per change with

@@ -1,8 +1,8 @@
 //! A dense query as the segments see it.
 //!
-//! [`Look`] is made once for a query: rotated, and in 8 bits. [`View`] adds what one segment's mean
-//! changes. All estimates are in one unit, in which smaller is
-//! nearer: half the squared distance, or minus the inner product with the query at unit length.
+//! [`Look`] is made once for a query: rotated, and in 8 bits. [`View`] adds what one segment's mean and
+//! directions change. All estimates are in one unit, in which smaller is nearer: half the squared
+//! distance, or minus the inner product with the query at unit length.
 
 use lodgepole_kernels::{CodeTable, Kernels};
 
