@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use lodgepole_rows::{self as rows, CountRow, MetaRow, NamespaceRow, Place};
 use lodgepole_storage::View;
-use lodgepole_types::NamespaceName;
+use lodgepole_types::{NamespaceName, causes};
 
 use crate::audit::contents::Contents;
 use crate::engine::Engine;
@@ -78,24 +78,10 @@ impl AuditReport {
             return Err(error);
         }
         let is_repaired = error.is_of_segment();
-        self.add(subject, explained(&error), is_repaired);
+        // The causes name the file and what is wrong with it.
+        self.add(subject, causes(&error), is_repaired);
         Ok(())
     }
-}
-
-/// An error with its causes, which name the file and what is wrong with it.
-fn explained(error: &EngineError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 impl Engine {

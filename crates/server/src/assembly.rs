@@ -16,7 +16,7 @@ use lodgepole_engine::{Engine, EngineOptions, EngineStartError, IndexFrom};
 use lodgepole_service::{PortBinder, Service, ServiceParts};
 use lodgepole_storage::local::LocalOpenError;
 use lodgepole_storage::{OpenError, Storage, StorageOptions};
-use lodgepole_types::{Clock, Limits};
+use lodgepole_types::{Clock, Limits, causes};
 use tokio::task::JoinHandle;
 
 use crate::front::{Access, Unprotected};
@@ -195,21 +195,6 @@ async fn reap(service: Service, clock: Arc<dyn Clock>) {
             }
         }
     }
-}
-
-/// An error with the causes below it, outermost first, each said once.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod backup;
+mod causes;
 mod clock;
 mod error_kind;
 mod filter;
@@ -23,6 +24,7 @@ mod tags;
 mod value;
 
 pub use backup::{Backup, BackupPurpose, BackupStatus, RestoreJob, RestoreStatus};
+pub use causes::causes;
 pub use clock::{BoxFuture, Clock, ManualClock, Timestamp};
 pub use error_kind::{Classify, ErrorKind};
 pub use filter::{
