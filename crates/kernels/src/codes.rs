@@ -60,8 +60,11 @@ pub const fn code_block_bytes(padded: usize) -> usize {
 pub(crate) const TERMS_BYTES: usize = BLOCK_ROWS * size_of::<u32>();
 /// The bits of both terms that belong to a.
 pub(crate) const UPPER_TERM: u32 = 0xffff_0000;
-/// Blocks that a scan of picked ones asks for ahead.
-const BLOCKS_AHEAD: usize = 4;
+/// Bytes that a scan of picked blocks asks for ahead: as much as memory delivers while it waits for the
+/// first of them, and a quarter of a small first cache.
+const BYTES_AHEAD: usize = 10 << 10;
+/// Blocks asked for ahead, at least and at most.
+const BLOCKS_AHEAD: std::ops::RangeInclusive<usize> = 2..=16;
 
 /// Bytes of one block: codes, then terms.
 #[must_use]
@@ -338,7 +341,8 @@ pub(crate) fn terms_of(terms: &[u8]) -> &[u8; TERMS_BYTES] {
     }
 }
 
-/// Asks for picked blocks before they are scanned. Blocks in a row come without asking.
+/// Asks for picked blocks before they are scanned, also for those in a row: a list has too few of
+/// them for the processor to see that they follow each other.
 pub(crate) struct Ahead<'a> {
     table: &'a CodeTable,
     blocks: &'a [u8],
@@ -350,7 +354,8 @@ impl<'a> Ahead<'a> {
     #[inline]
     pub(crate) fn new(table: &'a CodeTable, blocks: &'a [u8], picks: &'a [Pick]) -> Self {
         let mut ahead = Self { table, blocks, picks, next: 0 };
-        for _ in 0..BLOCKS_AHEAD {
+        let (least, most) = (*BLOCKS_AHEAD.start(), *BLOCKS_AHEAD.end());
+        for _ in 0..(BYTES_AHEAD / table.block_bytes()).clamp(least, most) {
             ahead.step();
         }
         ahead
@@ -359,8 +364,7 @@ impl<'a> Ahead<'a> {
     #[inline(always)]
     pub(crate) fn step(&mut self) {
         if let Some(pick) = self.picks.get(self.next) {
-            let before = self.next.checked_sub(1).map(|before| self.picks[before].block);
-            if pick.allowed != 0 && before.is_none_or(|before| before + 1 != pick.block) {
+            if pick.allowed != 0 {
                 prefetch(pick.of(self.table, self.blocks));
             }
             self.next += 1;

@@ -19,7 +19,7 @@ const MANY_SHARE: f32 = 8.0;
 /// Up to one dead row in so many changes nothing about what is near.
 const FEW_DEAD_SHARE: usize = 20;
 /// Blocks scanned with one threshold.
-const PICKS: usize = 32;
+const PICKS: usize = 128;
 
 /// One dense query over all segments.
 pub(super) struct DenseSearch<'q, 'a> {
