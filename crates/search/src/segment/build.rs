@@ -35,6 +35,9 @@ const FLAT_ROWS_MAX: usize = 40_000;
 const SPLIT_ROWS_MIN: usize = 250_000;
 /// Rows of a cluster, about.
 const LIST_ROWS: usize = 200;
+/// Rows of a cluster that is split, about: the smaller, the less is left to halving, which makes worse
+/// lists than clustering does, but fewer of these fill their blocks.
+const SPLIT_LIST_ROWS: usize = 120;
 /// Samples for each list.
 const LIST_SAMPLES: usize = 32;
 /// Values that the samples may take, 256 MiB.
@@ -270,6 +273,7 @@ impl DenseBuild<'_> {
         let (space, rows) = (self.space, self.survey.dense.len());
         let lists = match self.kind {
             SegmentKind::Exact | SegmentKind::Flat => 1,
+            SegmentKind::Lists if self.split => (rows / SPLIT_LIST_ROWS).max(16),
             SegmentKind::Lists => (rows / LIST_ROWS).max(16),
         };
         let wanted = (lists * LIST_SAMPLES).max(8_192);
