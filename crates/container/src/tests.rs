@@ -344,3 +344,23 @@ proptest! {
         }
     }
 }
+
+/// Goal: memory of any size starts where numbers may lie, and holds what was put in. Method: sizes on
+/// both sides of where pages of their own begin; written, copied, compared.
+#[test]
+fn memory_of_any_size_is_aligned_and_holds_what_was_written() {
+    let pages_from = 16 << 20;
+    for length in [0, 1, 63, 4_097, pages_from - 1, pages_from, pages_from + 1] {
+        let mut memory = AlignedBytes::zeroed(length);
+        assert!(memory.bytes().iter().all(|byte| *byte == 0), "zeroed, {length} bytes");
+        if let Some(last) = memory.bytes_mut().last_mut() {
+            *last = 7;
+        }
+        let copy = memory.clone();
+        for memory in [&memory, &copy] {
+            assert_eq!(memory.bytes().len(), length);
+            assert_eq!(memory.bytes().as_ptr().align_offset(64), 0, "{length} bytes");
+            assert_eq!(memory.bytes().last().copied(), (length > 0).then_some(7));
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Dense and hybrid queries.
 
+use std::ops::RangeInclusive;
+
 use lodgepole_kernels::{BLOCK_ROWS, Kernels, Pick};
 
 use super::allowed::Allowed;
@@ -18,8 +20,11 @@ use crate::topk::TopK;
 const MANY_SHARE: f32 = 8.0;
 /// Up to one dead row in so many changes nothing about what is near.
 const FEW_DEAD_SHARE: usize = 20;
-/// Blocks scanned with one threshold.
-const PICKS: usize = 128;
+/// Lists whose places are asked for ahead.
+const LISTS_AHEAD: usize = 16;
+/// Blocks scanned with one threshold: few at first, when every batch brings it down, then twice as many
+/// each time, so that memory is asked for well ahead.
+const PICKS: RangeInclusive<usize> = 4..=128;
 
 /// One dense query over all segments.
 pub(super) struct DenseSearch<'q, 'a> {
@@ -37,6 +42,8 @@ pub(super) struct DenseSearch<'q, 'a> {
     extras: Vec<Option<Extra>>,
     hits: Vec<(u32, f32)>,
     picks: Vec<Pick>,
+    /// How many of them make a batch.
+    picks_wanted: usize,
 }
 
 impl<'q, 'a> DenseSearch<'q, 'a> {
@@ -61,6 +68,7 @@ impl<'q, 'a> DenseSearch<'q, 'a> {
             extras: segments.iter().map(|_| None).collect(),
             hits: Vec::new(),
             picks: Vec::new(),
+            picks_wanted: *PICKS.start(),
         }
     }
 
@@ -260,7 +268,10 @@ impl<'q, 'a> DenseSearch<'q, 'a> {
         lists: &[Seen],
         counters: &mut SearchCounters,
     ) -> Result<(), SegmentError> {
-        for seen in lists {
+        for (at, seen) in lists.iter().enumerate() {
+            if let Some(next) = lists.get(at + LISTS_AHEAD) {
+                list.scan.prefetch_places(next.list);
+            }
             counters.lists_probed += 1;
             let rows = list.scan.rows(seen.list);
             counters.rows_scanned += rows.len() as u64;
@@ -274,7 +285,7 @@ impl<'q, 'a> DenseSearch<'q, 'a> {
                 for (block, rows) in list.scan.blocks(seen.list) {
                     let allowed = if all { u32::MAX } else { list.allowed.block_word(rows) };
                     self.picks.push(Pick { block, base: seen.base, allowed });
-                    if self.picks.len() == PICKS {
+                    if self.picks.len() == self.picks_wanted {
                         self.scan_picks(list)?;
                     }
                 }
@@ -288,6 +299,7 @@ impl<'q, 'a> DenseSearch<'q, 'a> {
         self.hits.clear();
         list.scan.below(&self.picks, self.pool.threshold(), &mut self.hits)?;
         self.picks.clear();
+        self.picks_wanted = (self.picks_wanted * 2).min(*PICKS.end());
         for &(slot, estimate) in &self.hits {
             let row = list.scan.row_of(slot);
             self.pool.push(Entry { estimate, segment: list.segment, row });

@@ -109,8 +109,13 @@ impl Pool {
         if self.entries.len() <= least {
             return;
         }
-        let kth = self.kth(self.k);
-        let last = self.kth(least).max(kth + self.margin);
+        self.scratch.clear();
+        self.scratch.extend(self.entries.iter().map(|entry| ascending(entry.estimate)));
+        // The k-th best is among the best of those that are kept anyway.
+        let (nearer, last, _) = self.scratch.select_nth_unstable(least - 1);
+        let last = from_ascending(*last);
+        let kth = from_ascending(*nearer.select_nth_unstable(self.k - 1).1);
+        let last = last.max(kth + self.margin);
         // Integers are selected among, and entries only filtered.
         self.entries.retain(|entry| entry.estimate <= last);
         self.threshold = if last.is_finite() { last } else { f32::INFINITY };

@@ -14,7 +14,7 @@ use super::scan::Blocks;
 use super::view::View;
 use crate::segment::SegmentError;
 use lodgepole_container::Section;
-use lodgepole_kernels::{BLOCK_ROWS, CodeTable, Pick};
+use lodgepole_kernels::{BLOCK_ROWS, CodeTable, Pick, prefetch};
 
 /// From one dead row in so many on, lists are looked through for those without living rows.
 const DEAD_SHARE: usize = 20;
@@ -206,6 +206,12 @@ impl<'s, 'a> Probe<'s, 'a> {
     fn bases(&self, lists: &[u32]) -> Result<Vec<f32>, SegmentError> {
         let container = &self.view.segment.container;
         let padded = self.view.codes().len();
+        // They lie all over their sections, and come while the centroids are looked at.
+        for &list in lists {
+            let list = list as usize;
+            prefetch(&self.terms.centroids[list..=list]);
+            prefetch(&self.terms.spreads[list..=list]);
+        }
         let centroids =
             bytemuck::cast_slice(container.rows_at(Section::Centroids, padded, lists)?);
         let mut sums = vec![0; lists.len()];

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use lodgepole_kernels::{BLOCK_ROWS, CodeTable, Kernels, Pick, block_bytes};
+use lodgepole_kernels::{BLOCK_ROWS, CodeTable, Kernels, Pick, block_bytes, prefetch};
 
 use super::probe::{ListTerms, Seen};
 use super::view::View;
@@ -58,6 +58,14 @@ impl<'a> CodeScan<'a> {
     pub(super) fn rows(&self, list: u32) -> Range<usize> {
         let list = list as usize;
         self.terms.starts[list] as usize..self.terms.starts[list + 1] as usize
+    }
+
+    /// Asks for where the rows and blocks of a list are.
+    pub(super) fn prefetch_places(&self, list: u32) {
+        let list = list as usize;
+        prefetch(&self.terms.starts[list..=list]);
+        // Without codes there are none.
+        prefetch(self.block_starts.get(list..=list).unwrap_or_default());
     }
 
     /// The blocks of a list, with the rows in each.
