@@ -6,7 +6,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use lodgepole_kernels::{BLOCK_ROWS, block_bytes};
+use lodgepole_kernels::{BLOCK_ROWS, block_bytes, prefetch};
 use lodgepole_types::Metric;
 
 use super::cluster::Level;
@@ -33,6 +33,8 @@ const FAR_QUERIES_MIN: usize = 24;
 const QUERIES_WITHOUT_CODES_SHARE: usize = 5;
 /// Best estimates that are scored to find the nearest.
 const POOL: usize = 6_000;
+/// Of these, rows that are asked for ahead: they lie all over the source.
+const VALUES_AHEAD: usize = 8;
 /// The share of what may be missed that candidates may miss; lists may miss the rest. Small, because
 /// a few candidates more cost less than lists.
 const CANDIDATE_SHARE: f32 = 0.1;
@@ -251,7 +253,10 @@ impl Parts<'_> {
         let kth = DEPTHS
             .map(|depth| estimates.get(last.min(depth - 1)).map_or(0.0, |entry| entry.0 / reach));
         let mut exact = Vec::with_capacity(estimates.len());
-        for (estimate, other, list) in &estimates {
+        for (at, (estimate, other, list)) in estimates.iter().enumerate() {
+            if let Some(next) = estimates.get(at + VALUES_AHEAD) {
+                prefetch(self.values(next.1 as usize)?);
+            }
             let distance = self.distance(values, self.values(*other as usize)?);
             exact.push((distance, estimate / reach, rank[*list as usize]));
         }
