@@ -12,7 +12,7 @@ import threading
 import time
 
 from client import Control, Data, Refused, Unanswered, stamps
-from oracle import Backup, Contents, Copy, Oracle, Request, Tally
+from oracle import Backup, Contents, Copy, Main, Oracle, Request, Tally
 
 SHARED_NAMESPACES = ("", "books", "films")
 IDS_PER_NAMESPACE = 40
@@ -26,9 +26,11 @@ class Load:
     """All the threads. `calm_s`: how long a worker rests after each acknowledged request.
 
     `dying` is set by whoever ends the server, just before: until then every request must succeed.
+    Without `keeps` nobody takes backups by itself.
     """
 
-    def __init__(self, port: int, oracle: Oracle, tally: Tally, seed: str, calm_s: float = 0.0):
+    def __init__(self, port: int, oracle: Oracle, tally: Tally, seed: str, calm_s: float = 0.0,
+                 *, keeps: bool = True):
         self.port, self.oracle, self.tally, self.calm_s = port, oracle, tally, calm_s
         self.dying = threading.Event()
         self._held, self._stopped = threading.Event(), threading.Event()
@@ -36,7 +38,8 @@ class Load:
         self.workers: list[Worker] = [
             Writer(self, name, host, random.Random(f"{seed}/{name}"))
             for name in oracle.main.stories]
-        self.workers.append(Keeper(self, random.Random(f"{seed}/keeper")))
+        if keeps:
+            self.workers.append(Keeper(self, random.Random(f"{seed}/keeper")))
 
     def start(self) -> None:
         for worker in self.workers:
@@ -125,7 +128,7 @@ class Writer(Worker):
     def __init__(self, load: Load, name: str, host: str, rng: random.Random):
         super().__init__(load, name, rng)
         self.story = load.oracle.main.stories[name]
-        self.data = Data(host)
+        self.data = Data(host, load.dying.is_set)
 
     def act(self) -> None:
         request = self.draw()
@@ -163,7 +166,7 @@ class Keeper(Worker):
     def __init__(self, load: Load, rng: random.Random):
         super().__init__(load, "keeper", rng)
         self.oracle = load.oracle
-        self.control = Control(load.port)
+        self.control = Control(load.port, load.dying.is_set)
         self.data: dict[str, Data] = {}
 
     def act(self) -> None:
@@ -181,15 +184,20 @@ class Keeper(Worker):
         time.sleep(self.rng.uniform(0.005, 0.04))
 
     def back_up(self) -> None:
-        source = self.rng.choice([self.oracle.main, *self.oracle.copies.values()])
+        self.back_up_of(self.rng.choice([self.oracle.main, *self.oracle.copies.values()]))
+
+    def back_up_of(self, source: Main | Copy) -> Backup:
+        """Takes a backup, and notes down what it may hold."""
         name = self.fresh_name("backup")
         # Shared with the source, so that what is once seen of it holds for all its descendants.
         contents, marks = Contents(dict(source.contents.parts)), source.marks()
         self.oracle.pending = ("backup", name, contents, marks)
         made = self.control.create_backup(source.name, name)
         contents.parts |= {writer: mark.close() for writer, mark in marks.items()}
-        self.oracle.backups[made["backup_id"]] = Backup(made["backup_id"], name, contents)
+        backup = Backup(made["backup_id"], name, contents)
+        self.oracle.backups[backup.backup_id] = backup
         self.oracle.pending = None
+        return backup
 
     def make_copy(self) -> None:
         backup = self.rng.choice(list(self.oracle.backups.values()))
@@ -205,7 +213,7 @@ class Keeper(Worker):
         if copy.name not in self.oracle.hosts:
             self.oracle.hosts[copy.name] = self.control.describe_index(copy.name)["host"]
         if copy.name not in self.data:
-            self.data[copy.name] = Data(self.oracle.hosts[copy.name])
+            self.data[copy.name] = Data(self.oracle.hosts[copy.name], self.load.dying.is_set)
         numbers = self.rng.sample(range(IDS_PER_NAMESPACE), self.rng.randint(1, BATCH_MAX))
         kind = "upsert" if self.rng.random() < 0.7 else "delete"
         namespace = self.rng.choice(("", "books", "new"))

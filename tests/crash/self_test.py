@@ -112,6 +112,30 @@ def backup_restored_twice() -> Tally:
     return compare(history.backup, MadeUpData(earlier))
 
 
+def backup_of_two_moments() -> Tally:
+    """It holds a request that was begun after the answer to one that it does not hold. Each writer
+    alone is in order."""
+    stories = {"w0": Story(), "w1": Story()}
+    marks = Main("main", stories).marks()
+    for story, stamp in ((stories["w0"], 1), (stories["w1"], 2)):
+        story.begin(Request("upsert", "books", (f"w{stamp - 1}-1",), stamp))
+        story.acknowledge()
+    contents = Contents({name: mark.close() for name, mark in marks.items()})
+    return compare(contents, MadeUpData({("books", "w1-1"): 2}))
+
+
+def backup_of_one_moment() -> Tally:
+    """The same requests, but under way at the same time: either alone is possible."""
+    stories = {"w0": Story(), "w1": Story()}
+    marks = Main("main", stories).marks()
+    for story, stamp in ((stories["w0"], 1), (stories["w1"], 2)):
+        story.begin(Request("upsert", "books", (f"w{stamp - 1}-1",), stamp))
+    for story in stories.values():
+        story.acknowledge()
+    contents = Contents({name: mark.close() for name, mark in marks.items()})
+    return compare(contents, MadeUpData({("books", "w1-1"): 2}))
+
+
 def swapped_metadata(data: MadeUpData) -> None:
     old = record(("films", "w1-9"), 1)
     row = next(row for row in data.records["films"] if row["id"] == "w1-9")
@@ -195,6 +219,8 @@ CASES: list[tuple[str, str, Callable[[], Tally]]] = [
     ("backup with a later request", "wrong",
      lambda: on_backup(added(4, (FILMS, "w1-9"), (FILMS, "w1-5")))),
     ("backup with two contents", "lost", backup_restored_twice),
+    ("backup of two moments", "torn", backup_of_two_moments),
+    ("backup of requests under way at once", "", backup_of_one_moment),
     ("backup lost after its answer", "lost", listed_as_failed),
     ("first read expects what is certain", "", certain_is_certain),
 ]

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from client import Connection, Unanswered
+from client import Connection, Unanswered, always
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 30
@@ -28,15 +28,28 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
 
+# What its log says when a task ended by a defect.
+PANIC = "panicked"
+
+
 class ServerGone(Exception):
     """The server ended, or did not become ready."""
 
 
-class Server:
-    """`lodgepole serve` on one data folder and one port, started as often as wanted."""
+class NothingTested(ServerGone):
+    """What a suite did to the server had no effect, so what came after it proves nothing."""
 
-    def __init__(self, binary: Path, data: Path, log: Path, options: tuple[str, ...] = ()):
+
+class Server:
+    """`lodgepole serve` on one data folder and one port, started as often as wanted.
+
+    `environment` is added to ours.
+    """
+
+    def __init__(self, binary: Path, data: Path, log: Path, options: tuple[str, ...] = (),
+                 environment: dict[str, str] | None = None):
         self.binary, self.data, self.log, self.options = binary, data, log, options
+        self.environment = os.environ | (environment or {})
         self.port = free_port()
         self.process: subprocess.Popen | None = None
 
@@ -45,7 +58,8 @@ class Server:
         command = self.command(self.port)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, preexec_fn=_die_with_parent)
+                                            stderr=log, preexec_fn=_die_with_parent,
+                                            env=self.environment)
 
     def command(self, port: int) -> list[str]:
         return [str(self.binary), "serve", "--data-dir", str(self.data),
@@ -53,7 +67,7 @@ class Server:
 
     def wait_ready(self) -> None:
         """Waits for /health/ready."""
-        connection = Connection(self.port)
+        connection = Connection(self.port, may_be_unready=always)
         try:
             self.retry(lambda: connection.call("GET", "/health/ready").status == 200)
         finally:
@@ -80,6 +94,21 @@ class Server:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+    def crash(self) -> None:
+        """Kills it in the middle of its work. A suite whose kill does nothing has to say so."""
+        if self.process.poll() is not None:
+            raise NothingTested(f"it had ended with code {self.process.returncode} before its kill"
+                                f"\n{self.tail()}")
+        self.kill()
+        if self.process.poll() != -signal.SIGKILL:
+            raise NothingTested(f"the kill did not end it (code {self.process.poll()}), so nothing "
+                                "was tested")
+
+    def panics(self) -> list[str]:
+        """The lines of its log that tell of a panic, of all its lives."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return [line for line in text.splitlines() if PANIC in line]
 
     def terminate(self) -> None:
         """SIGTERM; does not wait."""
