@@ -37,7 +37,7 @@ from oracle import Oracle, Tally
 from server import Server, ServerGone, end_cleanly_on_sigterm, find_binary
 
 BACKUPS = KILLS = 20
-KEPT_MAX = 6
+KEPT_MAX = 3
 # How many of the backups are restored once more, later.
 AGAIN = 0.3
 # The load begins so long before the kill, at least and at most.

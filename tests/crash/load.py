@@ -17,8 +17,8 @@ from oracle import Backup, Contents, Copy, Main, Oracle, Request, Tally
 SHARED_NAMESPACES = ("", "books", "films")
 IDS_PER_NAMESPACE = 40
 BATCH_MAX = 12
-COPIES_MAX = 3
-BACKUPS_MAX = 6
+COPIES_MAX = 2
+BACKUPS_MAX = 4
 HOLD_TIMEOUT_S = 15
 
 
