@@ -43,9 +43,11 @@ AGAIN = 0.3
 # The load begins so long before the kill, at least and at most.
 LOAD_S = (0.05, 0.3)
 # This share of the kills comes after the answer, within so many seconds.
-AFTER_ANSWER, AFTER_ANSWER_S = 0.25, 0.05
+AFTER_ANSWER, AFTER_ANSWER_S = 0.2, 0.05
 # What is taken for the duration of an action until some were seen, and how fast that is learnt.
 ACTION_S, LEARNT = 0.02, 0.3
+# How far into its usual duration an action may get: later kills would mostly come after it.
+MOSTLY = 0.9
 ACTIONS = ("back_up", "make_copy", "drop_backup", "drop_copy")
 
 
@@ -145,7 +147,7 @@ class Run:
             aimed.join()
             time.sleep(self.rng.uniform(0, AFTER_ANSWER_S))
         else:
-            time.sleep(self.rng.uniform(0, self._usual_s[action]))
+            time.sleep(self.rng.uniform(0, MOSTLY * self._usual_s[action]))
         load.dying.set()
         try:
             self.server.crash()

@@ -6,11 +6,21 @@ doctoring a case; the comparison is the very one that the suites use. No server 
 """
 
 import copy
+import http.server
+import json
 import random
+import socket
+import tempfile
+import threading
 from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
 
+import client
+import verify
 from audit import Audit, certain
 from oracle import Backup, Contents, Main, Oracle, Request, State, Story, Tally, record
+from server import Server
 
 
 class MadeUpData:
@@ -177,6 +187,69 @@ def certain_is_certain() -> Tally:
     return tally
 
 
+def verify_answers(reply: dict) -> Callable[[], Tally]:
+    """A server whose operator's socket answers so."""
+    def case() -> Tally:
+        tally = Tally(quiet=True)
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as door:
+            door.bind(f"{folder}/{verify.SOCKET}")
+            door.listen()
+            answer = threading.Thread(target=answer_once, args=(door, reply))
+            answer.start()
+            verify.look(Path(folder), tally, "made up", deep=True)
+            answer.join()
+        return tally
+    return case
+
+
+def answer_once(door: socket.socket, reply: dict) -> None:
+    stream, _ = door.accept()
+    with stream, stream.makefile("rwb") as lines:
+        if json.loads(lines.readline()) == {"ask": "verify", "deep": True}:
+            lines.write(json.dumps(reply).encode() + b"\n")
+
+
+def verified(*findings: dict, more: int = 0) -> dict:
+    """What the server answers when it has looked through its data."""
+    return {"verified": {"findings": list(findings), "more_findings": more}}
+
+
+def server_errors(status: int, *, starts: bool) -> Callable[[], Tally]:
+    """A server that answers with this status, to a connection that knows whether it starts."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, *_) -> None:
+            pass
+
+    def case() -> Tally:
+        tally, errors = Tally(quiet=True), client.ServerErrors()
+        with http.server.HTTPServer(("127.0.0.1", 0), Handler) as door, \
+                mock.patch.object(client, "SERVER_ERRORS", errors):
+            answer = threading.Thread(target=door.handle_request)
+            answer.start()
+            connection = client.Connection(door.server_port, may_be_unready=lambda: starts)
+            connection.call("GET", "/health/ready")
+            connection.close()
+            answer.join()
+        if errors.count:
+            tally.add("wrong", errors.first)
+        return tally
+    return case
+
+
+def panic_in_log() -> Tally:
+    """The log of a server in which a task ended by a defect."""
+    tally = Tally(quiet=True)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        log.write_text("ERROR a task panicked; this is a defect message=\"x\"\nWARN slow\n")
+        for line in Server(Path("none"), Path(folder), log).panics():
+            tally.add("wrong", line)
+    return tally
+
+
 def removed(*keys) -> Callable[[State], None]:
     def doctor(state: State) -> None:
         for key in keys:
@@ -223,6 +296,15 @@ CASES: list[tuple[str, str, Callable[[], Tally]]] = [
     ("backup of requests under way at once", "", backup_of_one_moment),
     ("backup lost after its answer", "lost", listed_as_failed),
     ("first read expects what is certain", "", certain_is_certain),
+    ("nothing found by verify", "", verify_answers(verified())),
+    ("damage found by verify", "wrong", verify_answers(verified(
+        {"whose": "index", "subject": "segment", "problem": "gone", "is_repaired": True}))),
+    ("damage that verify only counts", "wrong", verify_answers(verified(more=1))),
+    ("verify refused", "wrong", verify_answers({"refused": "no"})),
+    ("answer 500", "wrong", server_errors(500, starts=True)),
+    ("answer 503 at work", "wrong", server_errors(503, starts=False)),
+    ("answer 503 while it starts", "", server_errors(503, starts=True)),
+    ("panic in the log", "wrong", panic_in_log),
 ]
 
 
