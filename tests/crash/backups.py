@@ -82,7 +82,9 @@ def main() -> int:
 
 
 class Run:
-    """A server, and both parts on it."""
+    """A server, and both parts on it. Backups under load are taken by a keeper of this kind."""
+
+    keeper_kind: type[Keeper] = Keeper
 
     def __init__(self, server: Server, seed: int, tally: Tally):
         self.server, self.seed, self.tally = server, seed, tally
@@ -110,7 +112,7 @@ class Run:
 
     def _under_load(self, oracle: Oracle, count: int):
         load = Load(self.server.port, oracle, self.tally, f"{self.seed}/load", keeps=False)
-        keeper = Keeper(load, random.Random(f"{self.seed}/keeper"))
+        keeper = self.keeper_kind(load, random.Random(f"{self.seed}/keeper"))
         audit = Audit(self.server, oracle, self.tally, self.rng)
         load.start()
         try:

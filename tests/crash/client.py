@@ -228,6 +228,10 @@ def wire(request: Request) -> tuple[str, dict]:
         records = [record((request.namespace, record_id), request.stamp)
                    for record_id in request.ids]
         return "/vectors/upsert", {"namespace": request.namespace, "vectors": records}
+    if request.kind == "update":
+        new = record((request.namespace, request.ids[0]), request.stamp)
+        return "/vectors/update", {"namespace": request.namespace, "id": new["id"],
+                                   "values": new["values"], "setMetadata": new["metadata"]}
     body = {"namespace": request.namespace}
     body |= {"ids": list(request.ids)} if request.kind == "delete" else {"deleteAll": True}
     return "/vectors/delete", body

@@ -1,8 +1,8 @@
 """The load under which the server is killed: writers, and a keeper of backups.
 
 Each writer sends one request at a time to the main index: upserts of several records with one
-stamp, deletions of several ids, and now and then "delete all" in a namespace of its own. The keeper
-takes backups, makes indexes from them, writes to those and deletes both. Every action is drawn from
+stamp, updates of one, deletions of several ids, and now and then "delete all" in a namespace of its
+own; between them it reads, by id and by search. The keeper takes backups, makes indexes from them, writes to those and deletes both. Every action is drawn from
 a seeded generator. `hold` makes all of them stop between two requests, so that a kill can be placed
 after a pause in which nothing is under way.
 """
@@ -105,20 +105,19 @@ class Worker(threading.Thread):
     def close(self) -> None:
         raise NotImplementedError
 
-    def write(self, data: Data, story, request: Request) -> bool:
+    def write(self, data: Data, story, request: Request) -> None:
         """Sends a write and notes down what came of it."""
         story.begin(request)
         reply = data.send(request)
         if reply.status == 200:
-            story.acknowledge()
-            return True
+            return story.acknowledge()
         if reply.status == 404 and request.kind != "upsert":
             # Nothing was ever written to the namespace.
             story.refuse()
             touched = [key for key in story.state if key[0] == request.namespace]
             if touched:
                 self.load.tally.add("lost", f"namespace {request.namespace!r} is not found")
-            return True
+            return None
         raise Refused(reply, f"{request.kind} {request.stamp}: ")
 
 
@@ -132,8 +131,15 @@ class Writer(Worker):
 
     def act(self) -> None:
         request = self.draw()
-        if self.write(self.data, self.story, request) and self.rng.random() < 0.05:
+        self.write(self.data, self.story, request)
+        chance = self.rng.random()
+        if chance < 0.05:
             self.read_back(request)
+        elif chance < 0.07:
+            # What others write meanwhile may be seen or not, but no record may be half of it.
+            namespace = self.rng.choice(SHARED_NAMESPACES)
+            found = self.data.query(namespace)
+            stamps(namespace, found, f"query by {self.name}", self.load.tally)
 
     def draw(self) -> Request:
         rng, chance, stamp = self.rng, self.rng.random(), self.story.next_stamp()
@@ -141,6 +147,10 @@ class Writer(Worker):
         if chance < 0.02:
             return Request("delete_all", own, (), stamp)
         namespace = own if chance < 0.2 else rng.choice(SHARED_NAMESPACES)
+        # An update adds to the metadata: only a record that has some has all of it replaced.
+        if chance > 0.85 and stamp % 5:
+            record_id = f"{self.name}-{rng.randrange(IDS_PER_NAMESPACE)}"
+            return Request("update", namespace, (record_id,), stamp)
         numbers = rng.sample(range(IDS_PER_NAMESPACE), rng.randint(1, BATCH_MAX))
         kind = "upsert" if rng.random() < 0.75 else "delete"
         return Request(kind, namespace, tuple(f"{self.name}-{n}" for n in numbers), stamp)
@@ -152,8 +162,9 @@ class Writer(Worker):
         where = f"read after write by {self.name}"
         fetched = self.data.fetch(request.namespace, list(request.ids))
         seen = stamps(request.namespace, fetched, where, self.load.tally)
-        wanted = {(request.namespace, record_id): request.stamp for record_id in request.ids}
-        if seen != (wanted if request.kind == "upsert" else {}):
+        keys = [(request.namespace, record_id) for record_id in request.ids]
+        wanted = {key: self.story.state[key] for key in keys if key in self.story.state}
+        if seen != wanted:
             self.load.tally.add("lost", f"{where}: {seen} after {request.kind} {request.stamp}")
 
     def close(self) -> None:

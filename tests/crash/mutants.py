@@ -4,8 +4,9 @@
 Goal: no promise is proved by a suite that would pass without it. Method: the suites of this folder,
 as they are, on the real binary with one thing broken: syncs that do nothing or come too late, by a
 library that is loaded before the system's (mutants/no_sync.c) and by the server's own hidden flag;
-a kill that does nothing, or that is a polite request to stop; a power cut that cuts nothing; a byte
-that is changed behind the server's back. A mutant that is not noticed within some rounds is a
+a kill that does nothing, or that is a polite request to stop; a power cut that cuts nothing; a
+backup of another moment than the one it was asked for; a byte that is changed behind the server's
+back. A mutant that is not noticed within some rounds is a
 failure of the suite.
 
 What lies deeper (a collector that ignores pins, a restore that forgets deletions, a read before
@@ -27,20 +28,24 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
+import backups
 import closing
 import kill9
 import power_cut
 import verify
 from disk import Disk, Unavailable, probe
-from load import Load
-from oracle import Tally
+from load import Keeper, Load
+from oracle import Backup, Tally
 from server import Server, end_cleanly_on_sigterm, find_binary
 
 NO_SYNC = Path(__file__).parent / "mutants" / "no_sync.c"
 # A mutant that survives so many cuts shows that the harness sees nothing.
 CUTS_MAX = 20
-KILLS = 2
+KILLS, BACKUPS = 2, 5
+# Between the moment of a backup and the one that it should be of.
+SKEW_S = 0.05
 FILL_S = 0.5
 
 
@@ -227,6 +232,45 @@ def without_cut(bench: Bench, home: Path) -> tuple[bool, str]:
     return not all(results) and "nothing was tested" in run.damage, run.damage or "nothing"
 
 
+class Earlier(Keeper):
+    """Its backups were asked for a while ago: writes acknowledged since are missing."""
+
+    def back_up_of(self, source) -> Backup:
+        made = self.control.create_backup(source.name, self.fresh_name("early"))
+        time.sleep(SKEW_S)
+        with mock.patch.object(self.control, "create_backup", return_value=made):
+            return super().back_up_of(source)
+
+
+class Later(Keeper):
+    """Its backups are taken a while after their answer: they hold writes sent since."""
+
+    def back_up_of(self, source) -> Backup:
+        with mock.patch.object(self.control, "create_backup", return_value={"backup_id": "none"}):
+            backup = super().back_up_of(source)
+        time.sleep(SKEW_S)
+        made = self.control.create_backup(source.name, self.fresh_name("late"))
+        del self.oracle.backups[backup.backup_id]
+        backup.backup_id = made["backup_id"]
+        self.oracle.backups[backup.backup_id] = backup
+        return backup
+
+
+def of_another_moment(kind: type[Keeper]) -> Test:
+    """The suite of backups must say that they are not exact."""
+    def test(bench: Bench, home: Path) -> tuple[bool, str]:
+        tally = Tally(quiet=True)
+        with Server(bench.binary, home / "data", home / "log") as server:
+            run = backups.Run(server, bench.seed, tally)
+            run.keeper_kind = kind
+            for is_good in run.all(BACKUPS, 0):
+                if not is_good:
+                    break
+        return tally.total > 0, (f"backups={run.taken} lost={tally.lost} torn={tally.torn} "
+                                 f"wrong={tally.wrong} first: {tally.notes[:1]}")
+    return test
+
+
 def changed_byte(bench: Bench, home: Path) -> tuple[bool, str]:
     """`verify` is asked in a way that lets it find damage."""
     tally, found = Tally(quiet=True), Tally(quiet=True)
@@ -266,6 +310,8 @@ MUTANTS: dict[str, Test] = {
     "kill-does-nothing": without_kill(Unharmed),
     "kill-is-a-clean-stop": without_kill(Stopped),
     "cut-does-nothing": without_cut,
+    "backup-too-early": of_another_moment(Earlier),
+    "backup-too-late": of_another_moment(Later),
     "changed-byte": changed_byte,
 }
 

@@ -76,6 +76,11 @@ class Request:
         if self.kind == "upsert":
             for record_id in self.ids:
                 state[self.namespace, record_id] = self.stamp
+        elif self.kind == "update":
+            # A record that does not exist is not made.
+            for record_id in self.ids:
+                if (self.namespace, record_id) in state:
+                    state[self.namespace, record_id] = self.stamp
         elif self.kind == "delete":
             for record_id in self.ids:
                 state.pop((self.namespace, record_id), None)

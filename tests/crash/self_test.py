@@ -176,6 +176,16 @@ def listed_as_failed() -> Tally:
     return tally
 
 
+def update_of_nothing() -> Tally:
+    """An update makes no record, and replaces one that is there."""
+    tally, state = Tally(quiet=True), {("books", "w0-1"): 1}
+    Request("update", "books", ("w0-1",), 2).apply(state)
+    Request("update", "books", ("w0-2",), 3).apply(state)
+    if state != {("books", "w0-1"): 2}:
+        tally.add("wrong", f"{state}")
+    return tally
+
+
 def certain_is_certain() -> Tally:
     """What the first read expects leaves out what the open request may have changed."""
     tally, story = Tally(quiet=True), Story()
@@ -296,6 +306,7 @@ CASES: list[tuple[str, str, Callable[[], Tally]]] = [
     ("backup of requests under way at once", "", backup_of_one_moment),
     ("backup lost after its answer", "lost", listed_as_failed),
     ("first read expects what is certain", "", certain_is_certain),
+    ("update of a record that is not there", "", update_of_nothing),
     ("nothing found by verify", "", verify_answers(verified())),
     ("damage found by verify", "wrong", verify_answers(verified(
         {"whose": "index", "subject": "segment", "problem": "gone", "is_repaired": True}))),
