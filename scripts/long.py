@@ -87,6 +87,16 @@ def printed(ran: Ran) -> Found:
     return Found(suites.counted_by_closing_line(ran.code, ran.output), figures_in(ran.output))
 
 
+def printed_by_simulation(ran: Ran) -> Found:
+    """For programs that end with a line of figures: `count` of them is done, and the exit code says
+    whether all is well."""
+    figures = figures_in(ran.output)
+    count = int(figures.get("count", 0))
+    if ran.code != 0 or not count:
+        return Found(Outcome(0, 1, 0, f"ended with code {ran.code}, count={count}"), figures)
+    return Found(Outcome(passed=count), figures)
+
+
 def printed_by_cargo(ran: Ran) -> Found:
     """For Rust tests, which print no figures."""
     return Found(suites.counted_by_cargo(ran.code, ran.output), {})
@@ -154,13 +164,12 @@ PARTS = [
          "tests/crash/backups.py"),
     Part("stops", "clean stops under load", 200, "stops",
          "tests/crash/stop.py --stops {count} --seed {seed}", 2, "tests/crash/stop.py"),
-    # One line of figures at the end: name=... count=... lost=0 torn=0 wrong=0 ...
     Part("seeds", "simulated histories", 20_000, "count",
          f"{SIM} actors -- --seeds {{first}}..{{end}}", 0.5, "crates/sim/examples/actors.rs",
-         run=by_cargo),
+         run=by_cargo, read=printed_by_simulation),
     Part("corruptions", "corruptions", 20_000, "count",
          f"{SIM} rot -- --seeds {{first}}..{{end}}", 0.1, "crates/sim/examples/rot.rs",
-         run=by_cargo),
+         run=by_cargo, read=printed_by_simulation),
     Part("api", "generated API requests", 50_000, "cases",
          "tests/openapi/run.py --cases {count} --seed {seed}", 0.02, "tests/openapi/run.py",
          most=10_000, least=1_000, run=openapi, read=printed_by_openapi, environment="openapi"),

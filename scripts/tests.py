@@ -213,9 +213,14 @@ class Long(unittest.TestCase):
                 "name=a part=two files=2 lost=1 wait_s=0.5 word=x\n")
         self.assertEqual(long.figures_in(text), {"files": 2, "lost": 2, "wait_s": 0.5})
 
-    def test_requests_and_rust_tests_are_counted_as_they_print_it(self) -> None:
+    def test_other_programs_are_counted_as_they_print_it(self) -> None:
         sent = long.printed_by_openapi(Ran(0, "3050 requests to 9 operations\n9 passed, 0 failed"))
         self.assertEqual((sent.figures, sent.outcome), ({"cases": 3050}, Outcome(9)))
+        line = "name=actors count=300 lost=0 torn=0 wrong=0"
+        simulated = long.printed_by_simulation(Ran(0, f"seed 7\n{line}\n"))
+        self.assertEqual((simulated.figures["count"], simulated.outcome), (300, Outcome(300)))
+        for broken in (Ran(1, f"{line}\n"), Ran(0, "done\n")):
+            self.assertEqual(long.printed_by_simulation(broken).outcome.failed, 1)
         part = dataclasses.replace(MADE_UP, counts="runs")
         found = long.printed_by_cargo(Ran(0, "test result: ok. 3 passed; 0 failed; 0 ignored\n"))
         self.assertEqual(long.line_of(part, found)["count"], 1)
