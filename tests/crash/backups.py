@@ -76,9 +76,8 @@ def main() -> int:
                            kills=run.killed, during=run.during, acked=run.acknowledged,
                            verified=tally.verified, seconds=round(time.monotonic() - began),
                            seed=options.seed)
-    passed, failed = passed + 2 - bad, failed + bad
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    again = f"backups.py --backups {options.backups} --kills {options.kills} --seed {options.seed}"
+    return closing.end(passed + 2 - bad, failed + bad, again)
 
 
 class Run:

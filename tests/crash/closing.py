@@ -18,6 +18,14 @@ def options(text: str, word: str, count: int, meaning: str) -> argparse.Argument
     return parser
 
 
+def end(passed: int, failed: int, again: str) -> int:
+    """Prints the last line, and before it the command that repeats a failure. Returns the code."""
+    if failed:
+        print(f"again: tests/crash/{again}")
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
 def check_log(server: Server) -> int:
     """The panics in its log, which are shown."""
     panics = server.panics()

@@ -53,8 +53,8 @@ def main() -> int:
             more_passed, more_failed = rounds(Path(folder), find_binary(options.binary),
                                               options.kills, options.seed)
         passed, failed = passed + more_passed, failed + more_failed
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    again = f"kill9.py --kills {options.kills} --seed {options.seed}"
+    return closing.end(passed, failed, again)
 
 
 def rounds(home: Path, binary: Path, kills: int, seed: int) -> tuple[int, int]:

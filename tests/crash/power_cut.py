@@ -56,8 +56,8 @@ def main() -> int:
             print("0 passed, 0 failed, 1 skipped")
             return 0
         passed, failed = honest(binary, home, options.cuts, options.seed)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    again = f"power_cut.py --cuts {options.cuts} --seed {options.seed}"
+    return closing.end(passed, failed, again)
 
 
 def honest(binary: Path, home: Path, count: int, seed: int) -> tuple[int, int]:

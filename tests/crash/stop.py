@@ -81,9 +81,8 @@ def main() -> int:
                            slowest_stop_s=round(slowest_s, 2), backups=tally.compared,
                            verified=tally.verified, seconds=round(time.monotonic() - began),
                            seed=options.seed)
-    passed, failed = passed + 2 - bad, failed + bad
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    again = f"stop.py --stops {options.stops} --seed {options.seed}"
+    return closing.end(passed + 2 - bad, failed + bad, again)
 
 
 def refuse_second(server: Server, tally: Tally) -> None:
