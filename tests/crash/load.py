@@ -2,9 +2,10 @@
 
 Each writer sends one request at a time to the main index: upserts of several records with one
 stamp, updates of one, deletions of several ids, and now and then "delete all" in a namespace of its
-own; between them it reads, by id and by search. The keeper takes backups, makes indexes from them, writes to those and deletes both. Every action is drawn from
-a seeded generator. `hold` makes all of them stop between two requests, so that a kill can be placed
-after a pause in which nothing is under way.
+own; between them it reads, by id and by search. The keeper takes backups, makes indexes from them,
+writes to those and deletes both. Every action is drawn from a seeded generator. `hold` makes all of
+them stop between two requests, so that a kill can be placed after a pause in which nothing is under
+way.
 """
 
 import random
