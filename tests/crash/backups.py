@@ -74,8 +74,7 @@ def main() -> int:
         panics = closing.check_log(server)
     bad += closing.figures(tally, panics, backups=run.taken, compared=tally.compared,
                            kills=run.killed, during=run.during, acked=run.acknowledged,
-                           verified=tally.verified, seconds=round(time.monotonic() - began),
-                           seed=options.seed)
+                           seconds=round(time.monotonic() - began), seed=options.seed)
     again = f"backups.py --backups {options.backups} --kills {options.kills} --seed {options.seed}"
     return closing.end(passed + 2 - bad, failed + bad, again)
 
@@ -95,6 +94,7 @@ class Run:
     def all(self, backups: int, kills: int):
         """Yields for each backup and each kill whether all was well."""
         try:
+            self.server.draw_settings(self.rng)
             self.server.start()
             self.server.wait_ready()
             oracle = first_index(self.server, WRITERS)
@@ -160,6 +160,7 @@ class Run:
         self.killed += 1
         self.during += aimed.took_s is None
         oracle.server_died()
+        self.server.draw_settings(self.rng)
         self.server.start()
         Audit(self.server, oracle, self.tally, random.Random(f"{seed}/audit"),
               deep=self.killed % DEEP_EACH == 0).run()

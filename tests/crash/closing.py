@@ -38,7 +38,8 @@ def figures(tally: Tally, panics: int, **counts: object) -> int:
     """Prints the line of figures. Returns 1 when the server has panicked or answered a 5xx."""
     if SERVER_ERRORS.count:
         print(f"  5xx: {SERVER_ERRORS.first}", flush=True)
-    found = {"lost": tally.lost, "torn": tally.torn, "wrong": tally.wrong, "panics": panics,
+    found = {"verified": tally.verified, "segments": tally.segments, "lost": tally.lost,
+             "torn": tally.torn, "wrong": tally.wrong, "panics": panics,
              "5xx": SERVER_ERRORS.count}
     print(" ".join(f"{key}={value}" for key, value in (counts | found).items()), flush=True)
     return int(panics > 0 or SERVER_ERRORS.count > 0)

@@ -3,10 +3,10 @@
 
 Goal: a success answer survives the death of the process at any moment. Method: the real binary,
 writers and backups at once (load.py); SIGKILL at a random moment; started again on the same folder
-and port (now and then killed once more while it starts); everything compared with the oracle
-(oracle.py, audit.py); `verify` asked to look, now and then at everything (verify.py); then on with
-the next round on the same data. `--self-test` alone shows that the comparison can fail; it also
-runs before the rounds.
+and port with other settings (now and then killed once more while it starts); everything compared
+with the oracle (oracle.py, audit.py); `verify` asked to look, now and then at everything
+(verify.py); then on with the next round on the same data. `--self-test` alone shows that the
+comparison can fail; it also runs before the rounds.
 
     kill9.py                    50 kills
     kill9.py --kills 1000       more of them
@@ -67,8 +67,8 @@ def rounds(home: Path, binary: Path, kills: int, seed: int) -> tuple[int, int]:
             print(server.tail(20))
     before = tally.total
     verify.look_at_stopped(binary, server.data, tally, "at the end")
-    bad = closing.figures(tally, closing.check_log(server), kills=run.done, acked=run.acknowledged,
-                          backups=tally.compared, verified=tally.verified,
+    bad = closing.figures(tally, closing.check_log(server), kills=run.done,
+                          acked=run.acknowledged, backups=tally.compared,
                           seconds=round(time.monotonic() - began), seed=seed)
     bad += tally.total > before
     return passed + 2 - bad, failed + bad
@@ -115,6 +115,7 @@ class Run:
         finally:
             load.finish()
         oracle.server_died()
+        server.draw_settings(rng)
         if rng.random() < STARTS_KILLED:
             kill_start(server, rng)
         server.start()

@@ -98,8 +98,9 @@ class Tally:
 
     def __init__(self, quiet: bool = False):
         self.lost = self.torn = self.wrong = 0
-        # Backups that were restored and compared, and how often `verify` had its say.
-        self.compared = self.verified = 0
+        # Backups that were restored and compared; how often `verify` had its say, and the most
+        # segments that it saw.
+        self.compared = self.verified = self.segments = 0
         self.notes: list[str] = []
         self._quiet = quiet
         self._lock = threading.Lock()

@@ -78,8 +78,8 @@ def honest(binary: Path, home: Path, count: int, seed: int) -> tuple[int, int]:
         bad += tally.total > before
         panics = closing.check_log(server)
     bad += closing.figures(tally, panics, cuts=run.done, acked=run.acknowledged,
-                           backups=tally.compared, verified=tally.verified,
-                           seconds=round(time.monotonic() - began), seed=seed)
+                           backups=tally.compared, seconds=round(time.monotonic() - began),
+                           seed=seed)
     return passed + 2 - bad, failed + bad
 
 
@@ -129,6 +129,7 @@ class Run:
         self.done += 1
         self.acknowledged = oracle.acknowledged
         oracle.server_died()
+        server.draw_settings(rng)
         if rng.random() < self.starts_cut:
             kill_start(server, rng)
             self.cut()

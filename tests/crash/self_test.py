@@ -221,7 +221,7 @@ def answer_once(door: socket.socket, reply: dict) -> None:
 
 def verified(*findings: dict, more: int = 0) -> dict:
     """What the server answers when it has looked through its data."""
-    return {"verified": {"findings": list(findings), "more_findings": more}}
+    return {"verified": {"segments": 0, "findings": list(findings), "more_findings": more}}
 
 
 def server_errors(status: int, *, starts: bool) -> Callable[[], Tally]:

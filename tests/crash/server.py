@@ -28,6 +28,14 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
 
+# How a server may be set, which changes from start to start: as it comes; building and removing
+# segments all the time; with small buffers and nothing in memory that can be read from disk.
+SETTINGS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("--index-from-rows", "10", "--segment-grace-s", "0"),
+    ("--index-from-rows", "60", "--segment-grace-s", "0", "--write-buffer-bytes", "20000",
+     "--tail-bytes-max", "0"),
+)
 # What its log says when a task ended by a defect.
 PANIC = "panicked"
 
@@ -43,15 +51,20 @@ class NothingTested(ServerGone):
 class Server:
     """`lodgepole serve` on one data folder and one port, started as often as wanted.
 
-    `environment` is added to ours.
+    `environment` is added to ours. `settings` are options that may be others at each start.
     """
 
     def __init__(self, binary: Path, data: Path, log: Path, options: tuple[str, ...] = (),
                  environment: dict[str, str] | None = None):
         self.binary, self.data, self.log, self.options = binary, data, log, options
         self.environment = os.environ | (environment or {})
+        self.settings: tuple[str, ...] = ()
         self.port = free_port()
         self.process: subprocess.Popen | None = None
+
+    def draw_settings(self, rng: random.Random) -> None:
+        """Chooses how it is set when it is started next."""
+        self.settings = rng.choice(SETTINGS)
 
     def start(self) -> None:
         """Starts it and returns at once; see `wait_ready`."""
@@ -63,7 +76,8 @@ class Server:
 
     def command(self, port: int) -> list[str]:
         return [str(self.binary), "serve", "--data-dir", str(self.data),
-                "--listen", f"127.0.0.1:{port}", "--log-level", "warn", *self.options]
+                "--listen", f"127.0.0.1:{port}", "--log-level", "warn", *self.settings,
+                *self.options]
 
     def wait_ready(self) -> None:
         """Waits for /health/ready."""

@@ -79,8 +79,7 @@ def main() -> int:
         panics = closing.check_log(server)
     bad += closing.figures(tally, panics, stops=done, acked=oracle.acknowledged,
                            slowest_stop_s=round(slowest_s, 2), backups=tally.compared,
-                           verified=tally.verified, seconds=round(time.monotonic() - began),
-                           seed=options.seed)
+                           seconds=round(time.monotonic() - began), seed=options.seed)
     again = f"stop.py --stops {options.stops} --seed {options.seed}"
     return closing.end(passed + 2 - bad, failed + bad, again)
 
@@ -161,6 +160,7 @@ def stop_once(server: Server, oracle: Oracle, tally: Tally, rng: random.Random, 
         if problem is not None and problem.began_at < signalled - SURELY_BEGUN_S:
             tally.add("wrong", f"{worker.name}: a request in progress was cut off: {problem}")
     oracle.server_died()
+    server.draw_settings(rng)
     server.start()
     Audit(server, oracle, tally, random.Random(f"{seed}/audit"), deep=deep).run()
     return took_s

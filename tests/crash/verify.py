@@ -33,6 +33,7 @@ def look(data: Path, tally: Tally, where: str, *, deep: bool) -> None:
     if more:
         tally.add("wrong", f"{where}, verify: {more} more findings")
     tally.verified += 1
+    tally.segments = max(tally.segments, found["segments"])
 
 
 def look_at_stopped(binary: Path, data: Path, tally: Tally, where: str) -> None:
