@@ -128,7 +128,7 @@ class Control:
 
     def create_index(self, name: str) -> dict:
         spec = {"serverless": {"cloud": "aws", "region": "us-east-1"}}
-        body = {"name": name, "dimension": DIMENSION, "metric": "euclidean", "spec": spec}
+        body = {"name": name, "dimension": DIMENSION, "metric": "dotproduct", "spec": spec}
         return self.call("POST", "/indexes", body).expect(201).json
 
     def describe_index(self, name: str) -> dict:
@@ -231,7 +231,8 @@ def wire(request: Request) -> tuple[str, dict]:
     if request.kind == "update":
         new = record((request.namespace, request.ids[0]), request.stamp)
         return "/vectors/update", {"namespace": request.namespace, "id": new["id"],
-                                   "values": new["values"], "setMetadata": new["metadata"]}
+                                   "values": new["values"], "setMetadata": new["metadata"],
+                                   "sparseValues": new["sparseValues"]}
     body = {"namespace": request.namespace}
     body |= {"ids": list(request.ids)} if request.kind == "delete" else {"deleteAll": True}
     return "/vectors/delete", body

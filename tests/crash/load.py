@@ -148,8 +148,9 @@ class Writer(Worker):
         if chance < 0.02:
             return Request("delete_all", own, (), stamp)
         namespace = own if chance < 0.2 else rng.choice(SHARED_NAMESPACES)
-        # An update adds to the metadata: only a record that has some has all of it replaced.
-        if chance > 0.85 and stamp % 5:
+        # An update leaves alone what it does not name: only one that names all there is has a
+        # whole record behind it.
+        if chance > 0.6 and stamp % 5 and stamp % 3 == 0:
             record_id = f"{self.name}-{rng.randrange(IDS_PER_NAMESPACE)}"
             return Request("update", namespace, (record_id,), stamp)
         numbers = rng.sample(range(IDS_PER_NAMESPACE), rng.randint(1, BATCH_MAX))

@@ -6,8 +6,8 @@ the state of its records is a sequence of requests, and what the server shows mu
 after one of them: not before the last acknowledged one, not after the last one sent. A request
 whose answer never came is unknown: all of it or nothing of it.
 
-All records of a request carry its stamp. Values and metadata follow from place and stamp, so the
-oracle keeps only stamps, and a record that mixes two versions is noticed.
+All records of a request carry its stamp. All that a record holds follows from place and stamp, so
+the oracle keeps only stamps, and a record that mixes two versions is noticed.
 """
 
 import random
@@ -36,7 +36,12 @@ def record(key: Key, stamp: int) -> dict:
     noise = random.Random(zlib.crc32(f"{namespace}/{record_id}/{stamp}".encode()))
     values = [float(stamp)] + [_f32(noise.uniform(-9, 9)) for _ in range(DIMENSION - 1)]
     sent = {"id": record_id, "values": values}
-    # Some records have no metadata: that of the version before must not shine through.
+    # Some records have no sparse values or no metadata: those of the version before must not shine
+    # through.
+    if stamp % 3 == 0:
+        indices = sorted(noise.sample(range(1 << 32), 1 + stamp % 4))
+        weights = [_f32(noise.uniform(0.1, 9)) for _ in indices]
+        sent["sparseValues"] = {"indices": indices, "values": weights}
     if stamp % 5:
         start = noise.randrange(1_000)
         length = 4_000 if noise.random() < 0.02 else noise.randrange(60)
@@ -57,9 +62,18 @@ def stamp_of(namespace: str, seen: dict) -> tuple[int, str]:
     wanted = record((namespace, seen["id"]), stamp)
     if values != wanted["values"]:
         return stamp, f"values {values} instead of {wanted['values']}"
+    if sparse_of(seen) != sparse_of(wanted):
+        return stamp, f"sparse values {sparse_of(seen)} instead of {sparse_of(wanted)}"
     if (seen.get("metadata") or {}) != wanted.get("metadata", {}):
         return stamp, f"metadata {seen.get('metadata')} instead of {wanted.get('metadata')}"
     return stamp, ""
+
+
+def sparse_of(shown: dict) -> dict[int, float]:
+    """The sparse values of a record."""
+    sparse = shown.get("sparseValues") or {"indices": [], "values": []}
+    return {index: _f32(value) for index, value in
+            zip(sparse["indices"], sparse["values"], strict=True)}
 
 
 @dataclass(frozen=True)

@@ -197,6 +197,11 @@ def certain_is_certain() -> Tally:
     return tally
 
 
+def lost_sparse_value(data: MadeUpData) -> None:
+    row = next(row for rows in data.records.values() for row in rows if "sparseValues" in row)
+    row["sparseValues"]["values"][0] /= 2
+
+
 def verify_answers(reply: dict) -> Callable[[], Tally]:
     """A server whose operator's socket answers so."""
     def case() -> Tally:
@@ -288,6 +293,7 @@ CASES: list[tuple[str, str, Callable[[], Tally]]] = [
     ("record of an unknown writer", "wrong", lambda: on_main(added(1, ("books", "w8-1")))),
     ("metadata of another version", "torn", lambda: on_wire(swapped_metadata)),
     ("value off by one millionth", "torn", lambda: on_wire(shifted_values)),
+    ("sparse value halved", "torn", lambda: on_wire(lost_sparse_value)),
     ("count off by one", "wrong", lambda: on_wire(lambda data: data.counted.update(films=7))),
     ("id not listed", "wrong", lambda: on_wire(lambda data: data.listed[FILMS].pop())),
     ("record found by fetch only", "wrong",
