@@ -1,11 +1,16 @@
-"""./check: runs every suite, goes on after a failure, and ends with `N passed, N failed`."""
+"""./check: runs every suite, goes on after a failure, and ends with `N passed, N failed`.
+
+With --long it runs the parts of `long.py` instead.
+"""
 
 import argparse
 import re
 import shutil
 import sys
 import time
+from pathlib import Path
 
+import long
 import suites
 from suites import Bench, Outcome, Suite
 from workspace import ROOT, SetupError, stop_on_signals, target_dir
@@ -20,13 +25,21 @@ TAIL_LINES = 60
 HELP = """\
 ./check runs every test of Lodgepole and ends with `N passed, N failed`.
 
-  ./check                    everything but the long suites
-  ./check --long             those too
+  ./check                    everything but what takes hours
   ./check --only NAME        one suite, or those whose name begins so; may be given several times
-  ./check --list             the suites and their budgets in seconds: warm, cold, with --long
+  ./check --list             the suites and their budgets in seconds: warm, cold
 
-A suite that takes longer than its budget is marked, and ended at five times that of a cold run. What
-each suite printed is in .cache/check/NAME.log.
+A suite that takes longer than its budget is marked, and ended at five times that of a cold run.
+What each suite printed is in .cache/check/NAME.log.
+
+  ./check --long             what takes hours, in parts of at most 25 minutes; a call goes on where
+                             the last one stopped
+  ./check --long --minutes N       for so long
+  ./check --long --part NAME       one part; may be given several times
+  ./check --long --fresh           from the beginning
+  ./check --long --list            the parts, and how far they are
+  ./check --long --summary         the figures reached, as a table; exit code 0 when all are good
+  ./check --long --results FOLDER  results and logs there instead of in .cache/long
 """
 
 
@@ -36,16 +49,41 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--only", action="append", default=[])
+    for_long = parser.add_argument_group()
+    for_long.add_argument("--minutes", type=float)
+    for_long.add_argument("--part", action="append", default=[])
+    for_long.add_argument("--fresh", action="store_true")
+    for_long.add_argument("--summary", action="store_true")
+    for_long.add_argument("--results", type=Path, default=long.RESULTS)
     options = parser.parse_args(arguments)
     if options.help:
         print(HELP, end="")
         return 0
+    if options.long:
+        return check_long(options)
     chosen = choose(suites.all_suites(), options.only)
     if options.list:
         for suite in chosen:
-            print(f"{suite.name:26} {suite.warm_s:5} {suite.cold_s:5} {suite.long_s or '':>5}")
+            print(f"{suite.name:26} {suite.warm_s:5} {suite.cold_s:5}")
         return 0
-    return check(chosen, long=options.long, whole=not options.only)
+    return check(chosen, whole=not options.only)
+
+
+def check_long(options: argparse.Namespace) -> int:
+    """Runs parts of the long form, or shows how far they are."""
+    parts, results = long.chosen(options.part), long.Results(options.results)
+    if options.summary:
+        text, is_good = long.summary(parts, results, long.Build.now())
+        print(text, end="")
+        return 0 if is_good else 1
+    if options.list:
+        build = long.Build.now()
+        for part in parts:
+            progress = results.progress(part, build)
+            failed = f"  {len(progress.bad)} FAILED" if progress.bad else ""
+            print(f"{part.name:13} {progress.reached:7} of {part.aim:6}  {part.what}{failed}")
+        return 0
+    return long.run(parts, results, minutes=options.minutes, fresh=options.fresh)
 
 
 def choose(known: list[Suite], prefixes: list[str]) -> list[Suite]:
@@ -56,24 +94,24 @@ def choose(known: list[Suite], prefixes: list[str]) -> list[Suite]:
     return [s for s in known if not prefixes or any(s.name.startswith(p) for p in prefixes)]
 
 
-def check(chosen: list[Suite], *, long: bool, whole: bool) -> int:
+def check(chosen: list[Suite], *, whole: bool) -> int:
     """Runs the suites, prints how each went, and the totals. Returns the exit code."""
     shutil.rmtree(suites.LOGS, ignore_errors=True)
     suites.LOGS.mkdir(parents=True)
     cold = not (target_dir() / "debug" / "deps").exists()
-    ready = suites.install_in_background(chosen)
+    ready = suites.install_in_background({name for suite in chosen for name in suite.environments})
     total, late, started = Outcome(), [], time.monotonic()
     say(f"{'suite':26} {'seconds':>8}  {'budget':>6}  result" + (" (cold)" if cold else ""))
     for suite in chosen:
-        budget_s = suite.budget_s(cold=cold, long=long)
-        outcome, seconds = run(suite, budget_s, long, ready)
+        budget_s = suite.budget_s(cold=cold)
+        outcome, seconds = run(suite, budget_s, ready)
         if seconds > budget_s:
             late.append(suite.name)
         total.passed += outcome.passed
         total.failed += outcome.failed
         total.skipped += outcome.skipped
     seconds = time.monotonic() - started
-    if whole and not long:
+    if whole:
         limit = suites.TOTAL_COLD_S if cold else suites.TOTAL_WARM_S
         say(f"{'all':26} {seconds:8.1f}  {limit:6}")
         if seconds > limit:
@@ -85,7 +123,7 @@ def check(chosen: list[Suite], *, long: bool, whole: bool) -> int:
     return 1 if total.failed or not total.passed else 0
 
 
-def run(suite: Suite, budget_s: int, long: bool, ready) -> tuple[Outcome, float]:
+def run(suite: Suite, budget_s: int, ready) -> tuple[Outcome, float]:
     """Runs one suite and prints its line; the end of its output too when something failed."""
     terminal = sys.stdout.isatty()
     if terminal:
@@ -93,7 +131,7 @@ def run(suite: Suite, budget_s: int, long: bool, ready) -> tuple[Outcome, float]
     # A warm run may have everything to compile again, after a change far below.
     longest_s = max(budget_s, suite.cold_s)
     timeout_s = max(suites.TIMEOUT_MIN_S, longest_s * suites.TIMEOUT_BUDGETS)
-    bench = Bench(suites.LOGS / f"{suite.name}.log", timeout_s, long, ready)
+    bench = Bench(suites.LOGS / f"{suite.name}.log", timeout_s, ready)
     bench.log.touch()
     started = time.monotonic()
     try:

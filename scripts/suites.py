@@ -2,7 +2,8 @@
 
 A suite is a function that answers with an `Outcome`. Counts are those that the runners print, so a
 runner that ran nothing shows as a failure, never as a success. To add a suite, add a line to
-`SUITES`; a crash suite needs only an executable in `tests/crash` (see `crash_suites`).
+`all_suites`; one that breaks or loads the server needs only an executable in `tests/crash` or
+`tests/load` (see `program_suites`). What takes hours is in `long.py`.
 """
 
 import functools
@@ -25,7 +26,8 @@ from run import quickstart, reachable
 from workspace import CACHE, ROOT, SetupError, binary, cargo
 
 LOGS = CACHE / "check"
-CRASH = ROOT / "tests" / "crash"
+# Every executable in these is a suite.
+PROGRAMS = {"crash": ROOT / "tests" / "crash", "load": ROOT / "tests" / "load"}
 CLIENTS = ROOT / "tests" / "clients"
 PYTHON_TESTS = CLIENTS / "python" / "run.py"
 NODE_TESTS = [CLIENTS / "typescript" / name
@@ -45,7 +47,7 @@ TIMEOUT_BUDGETS = 5
 TIMEOUT_MIN_S = 300
 # How long everything may take, on two cores: from nothing, and when nothing changed.
 TOTAL_COLD_S = 2350
-TOTAL_WARM_S = 870
+TOTAL_WARM_S = 945
 
 CLOSING_LINE = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
 CARGO_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored",
@@ -67,8 +69,7 @@ class Outcome:
 class Suite:
     """`warm_s`: seconds when nothing has to be compiled or installed; `cold_s`: from nothing.
 
-    `long_s` is its budget with --long, where that makes it do more. `environments` names what it
-    needs installed, as `ENVIRONMENTS` calls it.
+    `environments` names what it needs installed, as `ENVIRONMENTS` calls it.
     """
 
     name: str
@@ -76,12 +77,10 @@ class Suite:
     cold_s: int
     run: Callable[["Bench"], Outcome]
     environments: tuple[str, ...] = ()
-    long_s: int | None = None
 
-    def budget_s(self, *, cold: bool, long: bool) -> int:
+    def budget_s(self, *, cold: bool) -> int:
         """How long it may take this time."""
-        usual = self.cold_s if cold else self.warm_s
-        return self.long_s if long and self.long_s is not None else usual
+        return self.cold_s if cold else self.warm_s
 
 
 @dataclass
@@ -90,7 +89,6 @@ class Bench:
 
     log: Path
     timeout_s: int
-    long: bool
     ready: dict[str, Future] = field(default_factory=dict)
 
     def command(self, words: list, **environment: str) -> tuple[int, str]:
@@ -202,13 +200,6 @@ def benchmarks(bench: Bench) -> Outcome:
 
 def rust_tests(bench: Bench) -> Outcome:
     return counted_by_cargo(*bench.command(cargo("test", "--workspace", "--no-fail-fast")))
-
-
-def rust_tests_long(bench: Bench) -> Outcome:
-    if not bench.long:
-        return Outcome(skipped=1, reason="only with --long")
-    command = cargo("test", "--workspace", "--no-fail-fast") + ["--", "--ignored"]
-    return counted_by_cargo(*bench.command(command))
 
 
 def docs(bench: Bench) -> Outcome:
@@ -356,7 +347,7 @@ def openapi(bench: Bench) -> Outcome:
     if not SPECS.is_dir():
         return Outcome(skipped=1, reason=f"no OpenAPI files in {SPECS}")
     program = [bench.environment("openapi"), environments.OPENAPI / "run.py"]
-    given = ["--specs", SPECS, "--imports", IMPORTS, "--cases", 20_000 if bench.long else 2_000]
+    given = ["--specs", SPECS, "--imports", IMPORTS, "--cases", 2_000]
     return with_server(bench, lambda server: counted_by_closing_line(
         *bench.command([*program, "--url", server.url, *given])), *IMPORT_FLAGS)
 
@@ -413,30 +404,30 @@ def demo(bench: Bench) -> Outcome:
     return one_test(bench.command([sys.executable, ROOT / "scripts" / "run.py", "--demo"])[0])
 
 
-def crash(program: Path) -> Callable[[Bench], Outcome]:
+def program(file: Path) -> Callable[[Bench], Outcome]:
     def run(bench: Bench) -> Outcome:
-        words = [program, "--binary", bench.binary(), *(["--long"] if bench.long else [])]
-        return counted_by_closing_line(*bench.command(words))
+        return counted_by_closing_line(*bench.command([file, "--binary", bench.binary()]))
     return run
 
 
-# Seconds of the crash suites; those not named here get the last.
-CRASH_BUDGETS_S = {"kill9": 60, "power_cut": 50, "stop": 25, "": 60}
-CRASH_LONG_S = 3600
+# Seconds of these suites; those not named here get the last. They compile and install nothing.
+PROGRAM_BUDGETS_S = {"crash-kill9": 70, "crash-backups": 50, "crash-power-cut": 35,
+                     "crash-stop": 30, "crash-mutants": 20, "": 60}
 
 
-def crash_suites() -> list[Suite]:
-    """Every executable directly in tests/crash is a suite.
+def program_suites() -> list[Suite]:
+    """Every executable directly in one of the folders is a suite.
 
-    It is called with `--binary PATH` (and `--long`), and ends with `N passed, N failed`, to which
-    `, N skipped` may be added for what the machine does not allow; the line before says why.
+    It is called with `--binary PATH`, and ends with `N passed, N failed`, to which `, N skipped`
+    may be added for what the machine does not allow; the line before says why.
     """
-    files = (file for file in CRASH.glob("*") if file.is_file())
     found = []
-    for file in sorted(file for file in files if os.access(file, os.X_OK)):
-        budget_s = CRASH_BUDGETS_S.get(file.stem, CRASH_BUDGETS_S[""])
-        name = f"crash-{file.stem.replace('_', '-')}"
-        found.append(Suite(name, budget_s, budget_s * 3 // 2, crash(file), long_s=CRASH_LONG_S))
+    for kind, folder in PROGRAMS.items():
+        files = (file for file in folder.glob("*") if file.is_file())
+        for file in sorted(file for file in files if os.access(file, os.X_OK)):
+            name = f"{kind}-{file.stem.replace('_', '-')}"
+            budget_s = PROGRAM_BUDGETS_S.get(name, PROGRAM_BUDGETS_S[""])
+            found.append(Suite(name, budget_s, budget_s, program(file)))
     return found
 
 
@@ -467,8 +458,7 @@ def all_suites() -> list[Suite]:
         Suite("restart", 8, 15, restart, (python[-1],)),
         Suite("quickstarts", 6, 15, quickstarts, (python[-1], node[-1])),
         Suite("demo", 8, 20, demo, ("demo",)),
-        *crash_suites(),
-        Suite("tests-long", 1200, 1200, rust_tests_long),
+        *program_suites(),
     ]
 
 
@@ -486,9 +476,8 @@ ENVIRONMENTS: dict[str, Callable[[], Path]] = {
 }
 
 
-def install_in_background(wanted: list[Suite]) -> dict[str, Future]:
-    """Starts to install what the suites need, one after the other, while cargo compiles."""
-    needed = {name for suite in wanted for name in suite.environments}
+def install_in_background(needed: set[str]) -> dict[str, Future]:
+    """Starts to install these environments, one after the other, while cargo compiles."""
     ready = {name: Future() for name in ENVIRONMENTS if name in needed}
 
     def install() -> None:

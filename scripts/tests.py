@@ -1,7 +1,9 @@
 """Tests of these scripts: above all, that ./check cannot call a failure a success."""
 
 import contextlib
+import dataclasses
 import io
+import itertools
 import json
 import sys
 import tempfile
@@ -11,7 +13,9 @@ from unittest import mock
 
 import check
 import environments
+import long
 import suites
+from long import Build, Part, Progress, Ran, Results
 from run import quickstart, reachable
 from suites import Bench, Outcome, Suite
 from workspace import ROOT
@@ -57,7 +61,7 @@ class Check(unittest.TestCase):
         printed = io.StringIO()
         with tempfile.TemporaryDirectory(dir=suites.CACHE) as logs, \
                 contextlib.redirect_stdout(printed), mock.patch.object(suites, "LOGS", Path(logs)):
-            code = check.check(list(made_up), long=False, whole=True)
+            code = check.check(list(made_up), whole=True)
         return code, printed.getvalue().splitlines()
 
     def test_counts_are_summed_and_close_the_output(self) -> None:
@@ -91,9 +95,154 @@ class Check(unittest.TestCase):
         self.assertEqual((code, lines[-2:]), (0, ["over budget: a", "1 passed, 0 failed"]))
 
     def test_budgets_of_the_suites_add_up_to_no_more_than_the_whole(self) -> None:
-        usual = [suite for suite in suites.all_suites() if suite.name != "tests-long"]
+        usual = suites.all_suites()
         self.assertLessEqual(sum(suite.warm_s for suite in usual), suites.TOTAL_WARM_S)
         self.assertLessEqual(sum(suite.cold_s for suite in usual), suites.TOTAL_COLD_S)
+
+
+BUILD = Build("c0ffee", "p1")
+# A part that is done by a program made up for the purpose; {count} rounds of it.
+MADE_UP = Part("kills", "kills", 100, "kills", "kill {count} {seed} {first} {end}", 1.0,
+               "scripts/tests.py", most=40)
+
+
+def answering(text: str, code: int = 0) -> tuple[Part, list[list[str]]]:
+    """A part whose program prints this text, with {count} filled in; and the calls of it."""
+    calls: list[list[str]] = []
+
+    def run(_: Bench, words: list[str]) -> Ran:
+        calls.append(words)
+        return Ran(code, text.replace("{count}", words[1]))
+
+    return dataclasses.replace(MADE_UP, run=run), calls
+
+
+class Long(unittest.TestCase):
+    """The parts of the long form: what counts, and where a call goes on."""
+
+    GOOD = "kills={count} acked=7 lost=0 torn=0 seed=1 seconds=3\n{count} passed, 0 failed\n"
+
+    def setUp(self) -> None:
+        self.folder = tempfile.TemporaryDirectory(dir=suites.CACHE)
+        self.addCleanup(self.folder.cleanup)
+        self.results = Results(Path(self.folder.name, "results"))
+
+    def call(self, part: Part, *, minutes: float | None = None, fresh: bool = False,
+             build: Build = BUILD) -> int:
+        with contextlib.redirect_stdout(io.StringIO()), \
+                contextlib.redirect_stderr(io.StringIO()), \
+                mock.patch.object(Build, "now", return_value=build):
+            return long.run([part], self.results, minutes=minutes, fresh=fresh)
+
+    def reached(self, part: Part, build: Build = BUILD) -> int:
+        return self.results.progress(part, build).reached
+
+    def test_a_part_is_called_until_its_aim_with_other_seeds_each_time(self) -> None:
+        part, calls = answering(self.GOOD)
+        self.assertEqual(self.call(part), 0)
+        self.assertEqual(self.reached(part), 100)
+        self.assertEqual([int(words[1]) for words in calls], [40, 40, 20])
+        self.assertEqual([(int(words[3]), int(words[4])) for words in calls],
+                         [(0, 40), (40, 80), (80, 100)])
+        self.assertEqual(len({words[2] for words in calls}), 3)
+        self.assertEqual(self.call(part), 0)
+        self.assertEqual(len(calls), 3, "nothing is left to do")
+
+    def test_a_call_does_what_fits_into_its_time_and_the_next_goes_on(self) -> None:
+        part, calls = answering(self.GOOD)
+        self.results.append(line(seconds=20.0, count=20, end=20))
+        with mock.patch.object(long.time, "monotonic", side_effect=ticking(15)):
+            self.call(part, minutes=0.5)
+        self.assertEqual([words[1] for words in calls], ["15"])
+        self.call(part, minutes=1)
+        self.assertEqual((calls[1][3], self.reached(part) >= 75), ("35", True))
+
+    def test_no_time_runs_nothing(self) -> None:
+        part, calls = answering(self.GOOD)
+        self.assertEqual((self.call(part, minutes=0), calls), (0, []))
+
+    def test_a_failure_counts_nothing_and_is_not_repeated_in_the_same_call(self) -> None:
+        for text in ("kills=40 lost=0\n39 passed, 1 failed\n",
+                     "kills=40 lost=1\n40 passed, 0 failed\n",
+                     "kills=40 panics=1\n40 passed, 0 failed\n",
+                     "40 passed, 0 failed\n", "kills=40\n", ""):
+            with self.subTest(text):
+                part, calls = answering(text)
+                self.assertEqual(self.call(part, fresh=True), 1)
+                self.assertEqual((self.reached(part), len(calls)), (0, 1))
+                self.assertEqual(len(self.results.progress(part, BUILD).bad), 1)
+                self.assertFalse(long.summary([part], self.results, BUILD)[1])
+
+    def test_a_failure_stays_in_the_summary_after_the_aim_is_reached(self) -> None:
+        self.call(answering("kills=40 lost=2\n40 passed, 0 failed\n")[0])
+        part, calls = answering(self.GOOD)
+        self.call(part)
+        text, is_good = long.summary([part], self.results, BUILD)
+        self.assertEqual((self.reached(part), is_good), (100, False))
+        self.assertIn("| kills | 100 | 100 | 21 | 2 | 0 |", text)
+        self.assertIn("FAILED", text)
+        self.assertEqual(calls[0][3], "40", "the seeds that failed are not called good later")
+        self.call(part, fresh=True)
+        self.assertTrue(long.summary([part], self.results, BUILD)[1])
+
+    def test_what_the_machine_does_not_allow_is_left_out_and_counts_nothing(self) -> None:
+        part, calls = answering("not root\n0 passed, 0 failed, 1 skipped\n")
+        self.assertEqual((self.call(part), self.reached(part), len(calls)), (0, 0, 1))
+        self.assertEqual(self.results.lines(), [])
+        missing = dataclasses.replace(part, needs="tests/not/there.py")
+        self.assertEqual((self.call(missing), len(calls)), (0, 1))
+
+    def test_other_sources_begin_anew_and_another_commit_of_the_same_does_not(self) -> None:
+        part, calls = answering(self.GOOD)
+        self.call(part)
+        self.call(part, build=Build("decade", "p1"))
+        self.assertEqual(len(calls), 3)
+        self.assertEqual(self.reached(part, Build("decade", "p2")), 0)
+        self.call(part, build=Build("decade", "p2"))
+        self.assertEqual(len(calls), 6)
+
+    def test_results_are_only_added_and_a_torn_line_is_no_line(self) -> None:
+        self.results.append(line(count=5))
+        with open(self.results.file, "a") as file:
+            file.write('{"part": "kil')
+        self.results.append(line(count=6))
+        self.assertEqual([row["count"] for row in self.results.lines()], [5, 6])
+
+    def test_figures_are_read_from_lines_that_begin_so(self) -> None:
+        text = ("mutant x: caught lost=3\nname=a part=one files=1 lost=1\n"
+                "name=a part=two files=2 lost=1 wait_s=0.5 word=x\n")
+        self.assertEqual(long.figures_in(text), {"files": 2, "lost": 2, "wait_s": 0.5})
+
+    def test_other_programs_are_counted_as_they_print_it(self) -> None:
+        sent = long.printed_by_openapi(Ran(0, "3050 requests to 9 operations\n9 passed, 0 failed"))
+        self.assertEqual((sent.figures, sent.outcome), ({"cases": 3050}, Outcome(9)))
+        line = "name=actors count=300 lost=0 torn=0 wrong=0"
+        simulated = long.printed_by_simulation(Ran(0, f"seed 7\n{line}\n"))
+        self.assertEqual((simulated.figures["count"], simulated.outcome), (300, Outcome(300)))
+        for broken in (Ran(1, f"{line}\n"), Ran(0, "done\n")):
+            self.assertEqual(long.printed_by_simulation(broken).outcome.failed, 1)
+        part = dataclasses.replace(MADE_UP, counts="runs")
+        found = long.printed_by_cargo(Ran(0, "test result: ok. 3 passed; 0 failed; 0 ignored\n"))
+        self.assertEqual(long.line_of(part, found)["count"], 1)
+
+    def test_the_table_is_one_that_can_be_run(self) -> None:
+        self.assertEqual(len({part.name for part in long.PARTS}), len(long.PARTS))
+        for part in long.PARTS:
+            words = part.command.format(count=1, seed=2, first=3, end=4).split()
+            self.assertTrue(words[0] == "cargo" or words[0] == part.needs, part.name)
+            self.assertLessEqual(part.least * part.seconds_each, long.PART_MAX_S * long.FILLED)
+            self.assertGreater(Progress(part).next_count(long.PART_MAX_S), 0, part.name)
+
+
+def line(**about: object) -> dict:
+    """A line of results."""
+    return {"part": "kills", "product": "p1", "good": True, "count": 1, "seconds": 1.0, "end": 0,
+            "date": "2026-01-01T00:00:00Z", "command": "kill", "figures": {}} | about
+
+
+def ticking(step_s: float):
+    """A clock that goes on by so much each time it is read."""
+    return itertools.count(0, step_s).__next__
 
 
 class Files(unittest.TestCase):

@@ -3,23 +3,27 @@
 The first thing is a read of a record that had been acknowledged, tried from the moment the process
 is started: the first read that succeeds must already be right. Then everything is read: indexes and
 their addresses, backups, restore jobs, every record of every index by fetch, by query and by the
-list of ids, and the counts. Last, one backup is restored under a new name and compared. What is
-unknown because its answer never came must be there whole or not at all.
+list of ids, and the counts. Then one backup is restored under a new name and compared. What is
+unknown because its answer never came must be there whole or not at all. Last, the server is asked
+to look for damage itself.
 """
 
 import random
 
-from client import Control, Data, Refused, Unanswered, port_of, stamps
+import verify
+from client import Control, Data, Refused, Unanswered, always, port_of, stamps
 from load import copy_of, forget_copy
 from oracle import Backup, Oracle, State, Story, Tally
 from server import Server
 
 
 class Audit:
-    """One comparison, after one end of the server."""
+    """One comparison, after one end of the server. `deep`: verify reads everything."""
 
-    def __init__(self, server: Server, oracle: Oracle, tally: Tally, rng: random.Random):
+    def __init__(self, server: Server, oracle: Oracle, tally: Tally, rng: random.Random,
+                 *, deep: bool = False):
         self.server, self.oracle, self.tally, self.rng = server, oracle, tally, rng
+        self.deep = deep
         self.control = Control(server.port)
 
     def run(self) -> None:
@@ -34,7 +38,9 @@ class Audit:
             self.check_index(self.oracle.main)
             for copy in list(self.oracle.copies.values()):
                 self.check_index(copy)
-            self.check_restore()
+            if self.oracle.backups:
+                self.check_restore(self.rng.choice(list(self.oracle.backups.values())))
+            verify.look(self.server.data, self.tally, "after the restart", deep=self.deep)
         except Unanswered as problem:
             self.tally.add("wrong", f"no answer from the server after its restart: {problem}")
         finally:
@@ -48,7 +54,7 @@ class Audit:
         story = self.rng.choice(stories)
         wanted = certain(story)
         namespace = story.last.namespace
-        data = Data(self.oracle.hosts[self.oracle.main.name])
+        data = Data(self.oracle.hosts[self.oracle.main.name], always)
         found: list = []
 
         def attempt() -> bool:
@@ -176,11 +182,8 @@ class Audit:
             state |= fetched
         return state
 
-    def check_restore(self) -> None:
-        """One backup restores to exactly its contents, and its counts are true."""
-        if not self.oracle.backups:
-            return
-        backup = self.rng.choice(list(self.oracle.backups.values()))
+    def check_restore(self, backup: Backup) -> None:
+        """A backup restores to exactly its contents, and its counts are true."""
         row = self.control.call("GET", f"/backups/{backup.backup_id}").expect().json
         name = f"probe-{self.rng.getrandbits(40):010x}"
         self.control.create_index_from_backup(backup.backup_id, name).expect(202)
@@ -197,6 +200,7 @@ class Audit:
         if row["record_count"] != len(state):
             text = f"says {row['record_count']} records and holds {len(state)}"
             self.tally.add("wrong", f"backup {backup.name} {text}")
+        self.tally.compared += 1
         self.control.delete_index(name)
 
 

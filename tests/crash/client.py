@@ -6,7 +6,9 @@ crash suites are about. `Unanswered` means that the outcome is unknown.
 
 import http.client
 import json
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -35,6 +37,37 @@ class Refused(Exception):
         self.status, self.began_at = reply.status, reply.began_at
 
 
+class ServerErrors:
+    """Answers in the 500s, from all connections of this program: there must be none.
+
+    A 503 is excused while the server starts or stops, when it is what it has to say; each
+    connection is told when that is.
+    """
+
+    def __init__(self):
+        self.count = 0
+        self.first = ""
+        self._lock = threading.Lock()
+
+    def add(self, text: str) -> None:
+        with self._lock:
+            self.count += 1
+            self.first = self.first or text
+
+
+SERVER_ERRORS = ServerErrors()
+
+
+def never() -> bool:
+    """For a connection to a server that neither starts nor stops."""
+    return False
+
+
+def always() -> bool:
+    """For a connection to a server that starts."""
+    return True
+
+
 @dataclass(frozen=True)
 class Reply:
     """An answer: status, and the body as text or as the JSON it holds."""
@@ -54,10 +87,15 @@ class Reply:
 
 
 class Connection:
-    """One keep-alive connection to a port of this machine."""
+    """One keep-alive connection to a port of this machine.
 
-    def __init__(self, port: int, timeout_s: float = TIMEOUT_S):
+    `may_be_unready` says whether a 503 is in order now.
+    """
+
+    def __init__(self, port: int, timeout_s: float = TIMEOUT_S,
+                 may_be_unready: Callable[[], bool] = never):
         self.port = port
+        self.may_be_unready = may_be_unready
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
 
     def call(self, method: str, path: str, body: dict | None = None) -> Reply:
@@ -73,6 +111,8 @@ class Connection:
             raise Unanswered(text, began_at) from None
         if answer.will_close:
             self._http.close()
+        if reply.status >= 500 and not (reply.status == 503 and self.may_be_unready()):
+            SERVER_ERRORS.add(f"{method} {path}: {reply.status} {reply.text[:200]}")
         return reply
 
     def close(self) -> None:
@@ -82,13 +122,13 @@ class Connection:
 class Control:
     """The control plane."""
 
-    def __init__(self, port: int):
-        self.connection = Connection(port)
+    def __init__(self, port: int, may_be_unready: Callable[[], bool] = never):
+        self.connection = Connection(port, may_be_unready=may_be_unready)
         self.call = self.connection.call
 
     def create_index(self, name: str) -> dict:
         spec = {"serverless": {"cloud": "aws", "region": "us-east-1"}}
-        body = {"name": name, "dimension": DIMENSION, "metric": "euclidean", "spec": spec}
+        body = {"name": name, "dimension": DIMENSION, "metric": "dotproduct", "spec": spec}
         return self.call("POST", "/indexes", body).expect(201).json
 
     def describe_index(self, name: str) -> dict:
@@ -133,8 +173,8 @@ class Control:
 class Data:
     """The data plane of one index."""
 
-    def __init__(self, host: str):
-        self.connection = Connection(port_of(host))
+    def __init__(self, host: str, may_be_unready: Callable[[], bool] = never):
+        self.connection = Connection(port_of(host), may_be_unready=may_be_unready)
         self.call = self.connection.call
 
     def send(self, request: Request) -> Reply:
@@ -188,6 +228,11 @@ def wire(request: Request) -> tuple[str, dict]:
         records = [record((request.namespace, record_id), request.stamp)
                    for record_id in request.ids]
         return "/vectors/upsert", {"namespace": request.namespace, "vectors": records}
+    if request.kind == "update":
+        new = record((request.namespace, request.ids[0]), request.stamp)
+        return "/vectors/update", {"namespace": request.namespace, "id": new["id"],
+                                   "values": new["values"], "setMetadata": new["metadata"],
+                                   "sparseValues": new["sparseValues"]}
     body = {"namespace": request.namespace}
     body |= {"ids": list(request.ids)} if request.kind == "delete" else {"deleteAll": True}
     return "/vectors/delete", body

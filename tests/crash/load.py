@@ -1,10 +1,11 @@
 """The load under which the server is killed: writers, and a keeper of backups.
 
 Each writer sends one request at a time to the main index: upserts of several records with one
-stamp, deletions of several ids, and now and then "delete all" in a namespace of its own. The keeper
-takes backups, makes indexes from them, writes to those and deletes both. Every action is drawn from
-a seeded generator. `hold` makes all of them stop between two requests, so that a kill can be placed
-after a pause in which nothing is under way.
+stamp, updates of one, deletions of several ids, and now and then "delete all" in a namespace of its
+own; between them it reads, by id and by search. The keeper takes backups, makes indexes from them,
+writes to those and deletes both. Every action is drawn from a seeded generator. `hold` makes all of
+them stop between two requests, so that a kill can be placed after a pause in which nothing is under
+way.
 """
 
 import random
@@ -12,13 +13,13 @@ import threading
 import time
 
 from client import Control, Data, Refused, Unanswered, stamps
-from oracle import Backup, Contents, Copy, Oracle, Request, Tally
+from oracle import Backup, Contents, Copy, Main, Oracle, Request, Tally
 
 SHARED_NAMESPACES = ("", "books", "films")
 IDS_PER_NAMESPACE = 40
 BATCH_MAX = 12
-COPIES_MAX = 3
-BACKUPS_MAX = 6
+COPIES_MAX = 2
+BACKUPS_MAX = 4
 HOLD_TIMEOUT_S = 15
 
 
@@ -26,9 +27,11 @@ class Load:
     """All the threads. `calm_s`: how long a worker rests after each acknowledged request.
 
     `dying` is set by whoever ends the server, just before: until then every request must succeed.
+    Without `keeps` nobody takes backups by itself.
     """
 
-    def __init__(self, port: int, oracle: Oracle, tally: Tally, seed: str, calm_s: float = 0.0):
+    def __init__(self, port: int, oracle: Oracle, tally: Tally, seed: str, calm_s: float = 0.0,
+                 *, keeps: bool = True):
         self.port, self.oracle, self.tally, self.calm_s = port, oracle, tally, calm_s
         self.dying = threading.Event()
         self._held, self._stopped = threading.Event(), threading.Event()
@@ -36,7 +39,8 @@ class Load:
         self.workers: list[Worker] = [
             Writer(self, name, host, random.Random(f"{seed}/{name}"))
             for name in oracle.main.stories]
-        self.workers.append(Keeper(self, random.Random(f"{seed}/keeper")))
+        if keeps:
+            self.workers.append(Keeper(self, random.Random(f"{seed}/keeper")))
 
     def start(self) -> None:
         for worker in self.workers:
@@ -102,20 +106,19 @@ class Worker(threading.Thread):
     def close(self) -> None:
         raise NotImplementedError
 
-    def write(self, data: Data, story, request: Request) -> bool:
+    def write(self, data: Data, story, request: Request) -> None:
         """Sends a write and notes down what came of it."""
         story.begin(request)
         reply = data.send(request)
         if reply.status == 200:
-            story.acknowledge()
-            return True
+            return story.acknowledge()
         if reply.status == 404 and request.kind != "upsert":
             # Nothing was ever written to the namespace.
             story.refuse()
             touched = [key for key in story.state if key[0] == request.namespace]
             if touched:
                 self.load.tally.add("lost", f"namespace {request.namespace!r} is not found")
-            return True
+            return None
         raise Refused(reply, f"{request.kind} {request.stamp}: ")
 
 
@@ -125,12 +128,19 @@ class Writer(Worker):
     def __init__(self, load: Load, name: str, host: str, rng: random.Random):
         super().__init__(load, name, rng)
         self.story = load.oracle.main.stories[name]
-        self.data = Data(host)
+        self.data = Data(host, load.dying.is_set)
 
     def act(self) -> None:
         request = self.draw()
-        if self.write(self.data, self.story, request) and self.rng.random() < 0.05:
+        self.write(self.data, self.story, request)
+        chance = self.rng.random()
+        if chance < 0.05:
             self.read_back(request)
+        elif chance < 0.07:
+            # What others write meanwhile may be seen or not, but no record may be half of it.
+            namespace = self.rng.choice(SHARED_NAMESPACES)
+            found = self.data.query(namespace)
+            stamps(namespace, found, f"query by {self.name}", self.load.tally)
 
     def draw(self) -> Request:
         rng, chance, stamp = self.rng, self.rng.random(), self.story.next_stamp()
@@ -138,6 +148,11 @@ class Writer(Worker):
         if chance < 0.02:
             return Request("delete_all", own, (), stamp)
         namespace = own if chance < 0.2 else rng.choice(SHARED_NAMESPACES)
+        # An update leaves alone what it does not name: only one that names all there is has a
+        # whole record behind it.
+        if chance > 0.6 and stamp % 5 and stamp % 3 == 0:
+            record_id = f"{self.name}-{rng.randrange(IDS_PER_NAMESPACE)}"
+            return Request("update", namespace, (record_id,), stamp)
         numbers = rng.sample(range(IDS_PER_NAMESPACE), rng.randint(1, BATCH_MAX))
         kind = "upsert" if rng.random() < 0.75 else "delete"
         return Request(kind, namespace, tuple(f"{self.name}-{n}" for n in numbers), stamp)
@@ -149,8 +164,9 @@ class Writer(Worker):
         where = f"read after write by {self.name}"
         fetched = self.data.fetch(request.namespace, list(request.ids))
         seen = stamps(request.namespace, fetched, where, self.load.tally)
-        wanted = {(request.namespace, record_id): request.stamp for record_id in request.ids}
-        if seen != (wanted if request.kind == "upsert" else {}):
+        keys = [(request.namespace, record_id) for record_id in request.ids]
+        wanted = {key: self.story.state[key] for key in keys if key in self.story.state}
+        if seen != wanted:
             self.load.tally.add("lost", f"{where}: {seen} after {request.kind} {request.stamp}")
 
     def close(self) -> None:
@@ -163,7 +179,7 @@ class Keeper(Worker):
     def __init__(self, load: Load, rng: random.Random):
         super().__init__(load, "keeper", rng)
         self.oracle = load.oracle
-        self.control = Control(load.port)
+        self.control = Control(load.port, load.dying.is_set)
         self.data: dict[str, Data] = {}
 
     def act(self) -> None:
@@ -181,15 +197,20 @@ class Keeper(Worker):
         time.sleep(self.rng.uniform(0.005, 0.04))
 
     def back_up(self) -> None:
-        source = self.rng.choice([self.oracle.main, *self.oracle.copies.values()])
+        self.back_up_of(self.rng.choice([self.oracle.main, *self.oracle.copies.values()]))
+
+    def back_up_of(self, source: Main | Copy) -> Backup:
+        """Takes a backup, and notes down what it may hold."""
         name = self.fresh_name("backup")
         # Shared with the source, so that what is once seen of it holds for all its descendants.
         contents, marks = Contents(dict(source.contents.parts)), source.marks()
         self.oracle.pending = ("backup", name, contents, marks)
         made = self.control.create_backup(source.name, name)
         contents.parts |= {writer: mark.close() for writer, mark in marks.items()}
-        self.oracle.backups[made["backup_id"]] = Backup(made["backup_id"], name, contents)
+        backup = Backup(made["backup_id"], name, contents)
+        self.oracle.backups[backup.backup_id] = backup
         self.oracle.pending = None
+        return backup
 
     def make_copy(self) -> None:
         backup = self.rng.choice(list(self.oracle.backups.values()))
@@ -205,7 +226,7 @@ class Keeper(Worker):
         if copy.name not in self.oracle.hosts:
             self.oracle.hosts[copy.name] = self.control.describe_index(copy.name)["host"]
         if copy.name not in self.data:
-            self.data[copy.name] = Data(self.oracle.hosts[copy.name])
+            self.data[copy.name] = Data(self.oracle.hosts[copy.name], self.load.dying.is_set)
         numbers = self.rng.sample(range(IDS_PER_NAMESPACE), self.rng.randint(1, BATCH_MAX))
         kind = "upsert" if self.rng.random() < 0.7 else "delete"
         namespace = self.rng.choice(("", "books", "new"))

@@ -6,13 +6,14 @@ the state of its records is a sequence of requests, and what the server shows mu
 after one of them: not before the last acknowledged one, not after the last one sent. A request
 whose answer never came is unknown: all of it or nothing of it.
 
-All records of a request carry its stamp. Values and metadata follow from place and stamp, so the
-oracle keeps only stamps, and a record that mixes two versions is noticed.
+All records of a request carry its stamp. All that a record holds follows from place and stamp, so
+the oracle keeps only stamps, and a record that mixes two versions is noticed.
 """
 
 import random
 import struct
 import threading
+import time
 import zlib
 from dataclasses import dataclass, field
 
@@ -35,7 +36,12 @@ def record(key: Key, stamp: int) -> dict:
     noise = random.Random(zlib.crc32(f"{namespace}/{record_id}/{stamp}".encode()))
     values = [float(stamp)] + [_f32(noise.uniform(-9, 9)) for _ in range(DIMENSION - 1)]
     sent = {"id": record_id, "values": values}
-    # Some records have no metadata: that of the version before must not shine through.
+    # Some records have no sparse values or no metadata: those of the version before must not shine
+    # through.
+    if stamp % 3 == 0:
+        indices = sorted(noise.sample(range(1 << 32), 1 + stamp % 4))
+        weights = [_f32(noise.uniform(0.1, 9)) for _ in indices]
+        sent["sparseValues"] = {"indices": indices, "values": weights}
     if stamp % 5:
         start = noise.randrange(1_000)
         length = 4_000 if noise.random() < 0.02 else noise.randrange(60)
@@ -56,9 +62,18 @@ def stamp_of(namespace: str, seen: dict) -> tuple[int, str]:
     wanted = record((namespace, seen["id"]), stamp)
     if values != wanted["values"]:
         return stamp, f"values {values} instead of {wanted['values']}"
+    if sparse_of(seen) != sparse_of(wanted):
+        return stamp, f"sparse values {sparse_of(seen)} instead of {sparse_of(wanted)}"
     if (seen.get("metadata") or {}) != wanted.get("metadata", {}):
         return stamp, f"metadata {seen.get('metadata')} instead of {wanted.get('metadata')}"
     return stamp, ""
+
+
+def sparse_of(shown: dict) -> dict[int, float]:
+    """The sparse values of a record."""
+    sparse = shown.get("sparseValues") or {"indices": [], "values": []}
+    return {index: _f32(value) for index, value in
+            zip(sparse["indices"], sparse["values"], strict=True)}
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,11 @@ class Request:
         if self.kind == "upsert":
             for record_id in self.ids:
                 state[self.namespace, record_id] = self.stamp
+        elif self.kind == "update":
+            # A record that does not exist is not made.
+            for record_id in self.ids:
+                if (self.namespace, record_id) in state:
+                    state[self.namespace, record_id] = self.stamp
         elif self.kind == "delete":
             for record_id in self.ids:
                 state.pop((self.namespace, record_id), None)
@@ -86,12 +106,15 @@ class Request:
 class Tally:
     """Violations, counted by kind; safe to use from many threads.
 
-    `lost`: an acknowledged write or deletion is not there. `torn`: half of a request, or a record
-    of two versions. `wrong`: anything else.
+    `lost`: an acknowledged write or deletion is not there. `torn`: half of a request, a record of
+    two versions, or a backup of two moments. `wrong`: anything else.
     """
 
     def __init__(self, quiet: bool = False):
         self.lost = self.torn = self.wrong = 0
+        # Backups that were restored and compared; how often `verify` had its say, and the most
+        # segments that it saw.
+        self.compared = self.verified = self.segments = 0
         self.notes: list[str] = []
         self._quiet = quiet
         self._lock = threading.Lock()
@@ -109,27 +132,41 @@ class Tally:
 
 
 @dataclass
+class Span:
+    """When a request was begun, and when its answer was there."""
+
+    began_at: float
+    answered_at: float = float("inf")
+
+
+@dataclass
 class Part:
     """The records of one writer at some moment: `start`, then some of `requests`, in order.
 
     Once the server has been seen to hold one of these states, that one it must hold for ever.
+    `spans` has the times of the requests; `moment` is what all parts of one backup share.
     """
 
     start: State
     requests: list[Request]
+    spans: list[Span] = field(default_factory=list)
+    moment: object = None
 
     def settle(self, seen: State, where: str, tally: Tally) -> None:
         """Compares, tells what is wrong, and goes on with what was seen."""
-        state = dict(self.start)
-        found = state == seen
-        for request in self.requests:
-            if found:
-                break
-            request.apply(state)
-            found = state == seen
-        if not found:
+        if not self.cuts(seen):
             self._explain(seen, where, tally)
-        self.start, self.requests = dict(seen), []
+        self.start, self.requests, self.spans = dict(seen), [], []
+
+    def cuts(self, seen: State) -> list[int]:
+        """After how many of the requests the records are as seen."""
+        state = dict(self.start)
+        found = [0] if state == seen else []
+        for number, request in enumerate(self.requests, start=1):
+            request.apply(state)
+            if state == seen:
+                found.append(number)
+        return found
 
     def _explain(self, seen: State, where: str, tally: Tally) -> None:
         possible = {key: {stamp} for key, stamp in self.start.items()}
@@ -163,6 +200,7 @@ class Story:
         self.last: Request | None = None
         self._stamp = 0
         self._sent: list[Request] = []
+        self._spans: list[Span] = []
         self._acknowledged = 0
         self._lock = threading.Lock()
 
@@ -182,12 +220,14 @@ class Story:
         with self._lock:
             assert len(self._sent) == self._acknowledged, "one request at a time"
             self._sent.append(request)
+            self._spans.append(Span(time.monotonic()))
 
     def acknowledge(self) -> None:
         """The request under way was answered with success."""
         with self._lock:
             self.last = self._sent[-1]
             self.last.apply(self.state)
+            self._spans[-1].answered_at = time.monotonic()
             self._acknowledged += 1
             self.acknowledged_count += 1
 
@@ -195,22 +235,25 @@ class Story:
         """The request under way was refused: it has no effect."""
         with self._lock:
             self._sent.pop()
+            self._spans.pop()
 
-    def mark(self) -> "Mark":
+    def mark(self, moment: object) -> "Mark":
         """Begins to watch: a backup is about to be asked for."""
         with self._lock:
-            return Mark(self, dict(self.state), self._acknowledged)
+            return Mark(self, dict(self.state), self._acknowledged, moment)
 
     def settle(self, seen: State, where: str, tally: Tally) -> None:
         """Compares with what a server shows after a crash, and goes on with that."""
         pending = self.pending
         Part(dict(self.state), [pending] if pending else []).settle(seen, where, tally)
         with self._lock:
-            self.state, self.last, self._sent, self._acknowledged = dict(seen), None, [], 0
+            self.state, self.last, self._acknowledged = dict(seen), None, 0
+            self._sent, self._spans = [], []
 
-    def _sent_since(self, count: int) -> list[Request]:
+    def sent_since(self, count: int) -> tuple[list[Request], list[Span]]:
+        """What was sent after the first `count` requests, and when."""
         with self._lock:
-            return self._sent[count:]
+            return self._sent[count:], self._spans[count:]
 
 
 @dataclass
@@ -220,10 +263,11 @@ class Mark:
     story: Story
     state: State
     acknowledged: int
+    moment: object
 
     def close(self) -> Part:
         """Now the backup is answered (or the server dead): it holds no request sent later."""
-        return Part(self.state, self.story._sent_since(self.acknowledged))
+        return Part(self.state, *self.story.sent_since(self.acknowledged), self.moment)
 
 
 @dataclass
@@ -235,9 +279,31 @@ class Contents:
     def settle(self, seen: State, where: str, tally: Tally) -> None:
         """Compares with the records that are not anybody's since."""
         by_owner = split(seen)
+        self._check_moment(by_owner, where, tally)
         for name in sorted(by_owner.keys() | self.parts.keys()):
             part = self.parts.setdefault(name, Part({}, []))
             part.settle(by_owner.get(name, {}), f"{where}, writer {name},", tally)
+
+    def _check_moment(self, by_owner: dict[str, State], where: str, tally: Tally) -> None:
+        """A backup shows all writers at one moment: none of its requests was begun after a request
+        was answered that it leaves out."""
+        left_out: dict[object, tuple[float, str]] = {}
+        taken_in: dict[object, tuple[float, str]] = {}
+        nothing_left, nothing_taken = (float("inf"), ""), (float("-inf"), "")
+        for name, part in self.parts.items():
+            cuts = part.cuts(by_owner.get(name, {}))
+            # Where several cuts look the same, only what all of them say is certain.
+            if cuts and cuts[-1] < len(part.spans):
+                first = (part.spans[cuts[-1]].answered_at, name)
+                left_out[part.moment] = min(first, left_out.get(part.moment, nothing_left))
+            if cuts and 0 < cuts[0] <= len(part.spans):
+                last = (part.spans[cuts[0] - 1].began_at, name)
+                taken_in[part.moment] = max(last, taken_in.get(part.moment, nothing_taken))
+        for moment in left_out.keys() & taken_in.keys():
+            (answered_at, without), (began_at, has) = left_out[moment], taken_in[moment]
+            if answered_at < began_at:
+                text = f"a request of {has} but not one of {without} answered before it was begun"
+                tally.add("torn", f"{where} holds {text}")
 
     def count_range(self) -> tuple[int, int]:
         """The least and the most records that it can hold."""
@@ -284,7 +350,7 @@ class Copy:
         self.contents.settle(rest, where, tally)
 
     def marks(self) -> dict[str, Mark]:
-        return {self.writer: self.story.mark()}
+        return {self.writer: self.story.mark(object())}
 
 
 @dataclass
@@ -303,7 +369,8 @@ class Main:
             tally.add("wrong", f"{where} holds records of {writer}, which never wrote there")
 
     def marks(self) -> dict[str, Mark]:
-        return {writer: story.mark() for writer, story in self.stories.items()}
+        moment = object()
+        return {writer: story.mark(moment) for writer, story in self.stories.items()}
 
 
 @dataclass

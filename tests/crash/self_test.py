@@ -6,11 +6,21 @@ doctoring a case; the comparison is the very one that the suites use. No server 
 """
 
 import copy
+import http.server
+import json
 import random
+import socket
+import tempfile
+import threading
 from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
 
+import client
+import verify
 from audit import Audit, certain
 from oracle import Backup, Contents, Main, Oracle, Request, State, Story, Tally, record
+from server import Server
 
 
 class MadeUpData:
@@ -112,6 +122,30 @@ def backup_restored_twice() -> Tally:
     return compare(history.backup, MadeUpData(earlier))
 
 
+def backup_of_two_moments() -> Tally:
+    """It holds a request that was begun after the answer to one that it does not hold. Each writer
+    alone is in order."""
+    stories = {"w0": Story(), "w1": Story()}
+    marks = Main("main", stories).marks()
+    for story, stamp in ((stories["w0"], 1), (stories["w1"], 2)):
+        story.begin(Request("upsert", "books", (f"w{stamp - 1}-1",), stamp))
+        story.acknowledge()
+    contents = Contents({name: mark.close() for name, mark in marks.items()})
+    return compare(contents, MadeUpData({("books", "w1-1"): 2}))
+
+
+def backup_of_one_moment() -> Tally:
+    """The same requests, but under way at the same time: either alone is possible."""
+    stories = {"w0": Story(), "w1": Story()}
+    marks = Main("main", stories).marks()
+    for story, stamp in ((stories["w0"], 1), (stories["w1"], 2)):
+        story.begin(Request("upsert", "books", (f"w{stamp - 1}-1",), stamp))
+    for story in stories.values():
+        story.acknowledge()
+    contents = Contents({name: mark.close() for name, mark in marks.items()})
+    return compare(contents, MadeUpData({("books", "w1-1"): 2}))
+
+
 def swapped_metadata(data: MadeUpData) -> None:
     old = record(("films", "w1-9"), 1)
     row = next(row for row in data.records["films"] if row["id"] == "w1-9")
@@ -142,6 +176,16 @@ def listed_as_failed() -> Tally:
     return tally
 
 
+def update_of_nothing() -> Tally:
+    """An update makes no record, and replaces one that is there."""
+    tally, state = Tally(quiet=True), {("books", "w0-1"): 1}
+    Request("update", "books", ("w0-1",), 2).apply(state)
+    Request("update", "books", ("w0-2",), 3).apply(state)
+    if state != {("books", "w0-1"): 2}:
+        tally.add("wrong", f"{state}")
+    return tally
+
+
 def certain_is_certain() -> Tally:
     """What the first read expects leaves out what the open request may have changed."""
     tally, story = Tally(quiet=True), Story()
@@ -150,6 +194,74 @@ def certain_is_certain() -> Tally:
     story.begin(Request("delete", "books", ("w0-2",), 2))
     if certain(story) != {("books", "w0-1"): 1}:
         tally.add("wrong", f"{certain(story)}")
+    return tally
+
+
+def lost_sparse_value(data: MadeUpData) -> None:
+    row = next(row for rows in data.records.values() for row in rows if "sparseValues" in row)
+    row["sparseValues"]["values"][0] /= 2
+
+
+def verify_answers(reply: dict) -> Callable[[], Tally]:
+    """A server whose operator's socket answers so."""
+    def case() -> Tally:
+        tally = Tally(quiet=True)
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as door:
+            door.bind(f"{folder}/{verify.SOCKET}")
+            door.listen()
+            answer = threading.Thread(target=answer_once, args=(door, reply))
+            answer.start()
+            verify.look(Path(folder), tally, "made up", deep=True)
+            answer.join()
+        return tally
+    return case
+
+
+def answer_once(door: socket.socket, reply: dict) -> None:
+    stream, _ = door.accept()
+    with stream, stream.makefile("rwb") as lines:
+        if json.loads(lines.readline()) == {"ask": "verify", "deep": True}:
+            lines.write(json.dumps(reply).encode() + b"\n")
+
+
+def verified(*findings: dict, more: int = 0) -> dict:
+    """What the server answers when it has looked through its data."""
+    return {"verified": {"segments": 0, "findings": list(findings), "more_findings": more}}
+
+
+def server_errors(status: int, *, starts: bool) -> Callable[[], Tally]:
+    """A server that answers with this status, to a connection that knows whether it starts."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, *_) -> None:
+            pass
+
+    def case() -> Tally:
+        tally, errors = Tally(quiet=True), client.ServerErrors()
+        with http.server.HTTPServer(("127.0.0.1", 0), Handler) as door, \
+                mock.patch.object(client, "SERVER_ERRORS", errors):
+            answer = threading.Thread(target=door.handle_request)
+            answer.start()
+            connection = client.Connection(door.server_port, may_be_unready=lambda: starts)
+            connection.call("GET", "/health/ready")
+            connection.close()
+            answer.join()
+        if errors.count:
+            tally.add("wrong", errors.first)
+        return tally
+    return case
+
+
+def panic_in_log() -> Tally:
+    """The log of a server in which a task ended by a defect."""
+    tally = Tally(quiet=True)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        log.write_text("ERROR a task panicked; this is a defect message=\"x\"\nWARN slow\n")
+        for line in Server(Path("none"), Path(folder), log).panics():
+            tally.add("wrong", line)
     return tally
 
 
@@ -181,6 +293,7 @@ CASES: list[tuple[str, str, Callable[[], Tally]]] = [
     ("record of an unknown writer", "wrong", lambda: on_main(added(1, ("books", "w8-1")))),
     ("metadata of another version", "torn", lambda: on_wire(swapped_metadata)),
     ("value off by one millionth", "torn", lambda: on_wire(shifted_values)),
+    ("sparse value halved", "torn", lambda: on_wire(lost_sparse_value)),
     ("count off by one", "wrong", lambda: on_wire(lambda data: data.counted.update(films=7))),
     ("id not listed", "wrong", lambda: on_wire(lambda data: data.listed[FILMS].pop())),
     ("record found by fetch only", "wrong",
@@ -195,8 +308,20 @@ CASES: list[tuple[str, str, Callable[[], Tally]]] = [
     ("backup with a later request", "wrong",
      lambda: on_backup(added(4, (FILMS, "w1-9"), (FILMS, "w1-5")))),
     ("backup with two contents", "lost", backup_restored_twice),
+    ("backup of two moments", "torn", backup_of_two_moments),
+    ("backup of requests under way at once", "", backup_of_one_moment),
     ("backup lost after its answer", "lost", listed_as_failed),
     ("first read expects what is certain", "", certain_is_certain),
+    ("update of a record that is not there", "", update_of_nothing),
+    ("nothing found by verify", "", verify_answers(verified())),
+    ("damage found by verify", "wrong", verify_answers(verified(
+        {"whose": "index", "subject": "segment", "problem": "gone", "is_repaired": True}))),
+    ("damage that verify only counts", "wrong", verify_answers(verified(more=1))),
+    ("verify refused", "wrong", verify_answers({"refused": "no"})),
+    ("answer 500", "wrong", server_errors(500, starts=True)),
+    ("answer 503 at work", "wrong", server_errors(503, starts=False)),
+    ("answer 503 while it starts", "", server_errors(503, starts=True)),
+    ("panic in the log", "wrong", panic_in_log),
 ]
 
 

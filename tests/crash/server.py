@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from client import Connection, Unanswered
+from client import Connection, Unanswered, always
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 30
@@ -28,32 +28,60 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
 
+# How a server may be set, which changes from start to start: as it comes; building and removing
+# segments all the time; with small buffers and nothing in memory that can be read from disk.
+SETTINGS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("--index-from-rows", "10", "--segment-grace-s", "0"),
+    ("--index-from-rows", "60", "--segment-grace-s", "0", "--write-buffer-bytes", "20000",
+     "--tail-bytes-max", "0"),
+)
+# What its log says when a task ended by a defect.
+PANIC = "panicked"
+
+
 class ServerGone(Exception):
     """The server ended, or did not become ready."""
 
 
-class Server:
-    """`lodgepole serve` on one data folder and one port, started as often as wanted."""
+class NothingTested(ServerGone):
+    """What a suite did to the server had no effect, so what came after it proves nothing."""
 
-    def __init__(self, binary: Path, data: Path, log: Path, options: tuple[str, ...] = ()):
+
+class Server:
+    """`lodgepole serve` on one data folder and one port, started as often as wanted.
+
+    `environment` is added to ours. `settings` are options that may be others at each start.
+    """
+
+    def __init__(self, binary: Path, data: Path, log: Path, options: tuple[str, ...] = (),
+                 environment: dict[str, str] | None = None):
         self.binary, self.data, self.log, self.options = binary, data, log, options
+        self.environment = os.environ | (environment or {})
+        self.settings: tuple[str, ...] = ()
         self.port = free_port()
         self.process: subprocess.Popen | None = None
+
+    def draw_settings(self, rng: random.Random) -> None:
+        """Chooses how it is set when it is started next."""
+        self.settings = rng.choice(SETTINGS)
 
     def start(self) -> None:
         """Starts it and returns at once; see `wait_ready`."""
         command = self.command(self.port)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, preexec_fn=_die_with_parent)
+                                            stderr=log, preexec_fn=_die_with_parent,
+                                            env=self.environment)
 
     def command(self, port: int) -> list[str]:
         return [str(self.binary), "serve", "--data-dir", str(self.data),
-                "--listen", f"127.0.0.1:{port}", "--log-level", "warn", *self.options]
+                "--listen", f"127.0.0.1:{port}", "--log-level", "warn", *self.settings,
+                *self.options]
 
     def wait_ready(self) -> None:
         """Waits for /health/ready."""
-        connection = Connection(self.port)
+        connection = Connection(self.port, may_be_unready=always)
         try:
             self.retry(lambda: connection.call("GET", "/health/ready").status == 200)
         finally:
@@ -80,6 +108,21 @@ class Server:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+    def crash(self) -> None:
+        """Kills it in the middle of its work. A suite whose kill does nothing has to say so."""
+        if self.process.poll() is not None:
+            raise NothingTested(f"it had ended with code {self.process.returncode} before its kill"
+                                f"\n{self.tail()}")
+        self.kill()
+        if self.process.poll() != -signal.SIGKILL:
+            raise NothingTested(f"the kill did not end it (code {self.process.poll()}), so nothing "
+                                "was tested")
+
+    def panics(self) -> list[str]:
+        """The lines of its log that tell of a panic, of all its lives."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return [line for line in text.splitlines() if PANIC in line]
 
     def terminate(self) -> None:
         """SIGTERM; does not wait."""

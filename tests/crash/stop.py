@@ -7,14 +7,14 @@ let up; a few more requests of which only half was sent before the signal, the o
 then started again and everything compared with the oracle. And: while a server runs, a second one
 on the same folder is refused, says why, and does the first no harm.
 
-    stop.py                     5 stops
-    stop.py --rounds 50         more of them
+    stop.py                     10 stops
+    stop.py --stops 200         more of them
     stop.py --seed S            the same load and the same moments (the threads still race)
 
-Ends with `N passed, N failed`: one test for each stop and one for the second server.
+Ends with `N passed, N failed`: one test for each stop, one for the second server, one for the data
+at the end, one for panics and answers in the 500s.
 """
 
-import argparse
 import http.client
 import json
 import random
@@ -25,15 +25,17 @@ import tempfile
 import time
 from pathlib import Path
 
+import closing
+import verify
 from audit import Audit
 from client import HEADERS, Refused, Unanswered, port_of, wire
-from kill9 import WRITERS, first_index
+from kill9 import DEEP_EACH, WRITERS, first_index
 from load import Load
 from oracle import Oracle, Request, Story, Tally
 from server import Server, ServerGone, end_cleanly_on_sigterm, find_binary
 
-LONG_ROUNDS = 50
-LOAD_S = (0.3, 1.0)
+STOPS = 10
+LOAD_S = (0.1, 0.6)
 EXIT_MAX_S = 10
 # How long the other half of a request is kept back after the signal.
 OTHER_HALF_S = 0.3
@@ -43,15 +45,15 @@ SURELY_BEGUN_S = 0.2
 
 
 def main() -> int:
-    options = arguments()
+    options = closing.options(__doc__, "stops", STOPS, "how often it is stopped").parse_args()
     end_cleanly_on_sigterm()
-    print(f"stop: seed {options.seed}, {options.rounds} rounds", flush=True)
+    print(f"stop: seed {options.seed}, {options.stops} stops", flush=True)
     tally, rng = Tally(), random.Random(options.seed)
-    passed = failed = 0
+    passed = failed = done = 0
     slowest_s, began = 0.0, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lodgepole-stop-") as folder:
-        home = Path(folder)
-        with Server(find_binary(options.binary), home / "data", home / "server.log") as server:
+        home, binary = Path(folder), find_binary(options.binary)
+        with Server(binary, home / "data", home / "server.log") as server:
             server.start()
             server.wait_ready()
             oracle = first_index(server, WRITERS)
@@ -59,10 +61,11 @@ def main() -> int:
             try:
                 refuse_second(server, tally)
                 passed, failed = int(tally.total == 0), int(tally.total > 0)
-                for number in range(1, options.rounds + 1):
+                for number in range(1, options.stops + 1):
                     before = tally.total
-                    seed = f"{options.seed}/{number}"
-                    slowest_s = max(slowest_s, stop_once(server, oracle, tally, rng, seed))
+                    took_s = stop_once(server, oracle, tally, rng, f"{options.seed}/{number}",
+                                       deep=number % DEEP_EACH == 0)
+                    done, slowest_s = number, max(slowest_s, took_s)
                     good = tally.total == before
                     passed, failed = passed + good, failed + (not good)
             except (ServerGone, Refused, Unanswered) as problem:
@@ -70,22 +73,15 @@ def main() -> int:
                 failed += 1
             if failed:
                 print(server.tail(20))
-    print(f"stops={options.rounds} acked={oracle.acknowledged} lost={tally.lost} torn={tally.torn} "
-          f"wrong={tally.wrong} slowest_stop_s={slowest_s:.2f} "
-          f"seconds={time.monotonic() - began:.0f} seed={options.seed}")
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
-    parser.add_argument("--binary", type=Path)
-    parser.add_argument("--long", action="store_true", help=f"{LONG_ROUNDS} stops")
-    options = parser.parse_args()
-    options.rounds = options.rounds or (LONG_ROUNDS if options.long else 5)
-    return options
+        before = tally.total
+        verify.look_at_stopped(binary, server.data, tally, "at the end")
+        bad = int(tally.total > before)
+        panics = closing.check_log(server)
+    bad += closing.figures(tally, panics, stops=done, acked=oracle.acknowledged,
+                           slowest_stop_s=round(slowest_s, 2), backups=tally.compared,
+                           seconds=round(time.monotonic() - began), seed=options.seed)
+    again = f"stop.py --stops {options.stops} --seed {options.seed}"
+    return closing.end(passed + 2 - bad, failed + bad, again)
 
 
 def refuse_second(server: Server, tally: Tally) -> None:
@@ -139,8 +135,8 @@ class HalfSent:
         self.story.acknowledge()
 
 
-def stop_once(server: Server, oracle: Oracle, tally: Tally, rng: random.Random,
-              seed: str) -> float:
+def stop_once(server: Server, oracle: Oracle, tally: Tally, rng: random.Random, seed: str, *,
+              deep: bool) -> float:
     """One round: load, SIGTERM, start, compare. Returns the seconds that the stop took."""
     load = Load(server.port, oracle, tally, seed)
     # The half-sent requests have writers of their own.
@@ -164,8 +160,9 @@ def stop_once(server: Server, oracle: Oracle, tally: Tally, rng: random.Random,
         if problem is not None and problem.began_at < signalled - SURELY_BEGUN_S:
             tally.add("wrong", f"{worker.name}: a request in progress was cut off: {problem}")
     oracle.server_died()
+    server.draw_settings(rng)
     server.start()
-    Audit(server, oracle, tally, random.Random(f"{seed}/audit")).run()
+    Audit(server, oracle, tally, random.Random(f"{seed}/audit"), deep=deep).run()
     return took_s
 
 
