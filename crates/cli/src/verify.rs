@@ -132,7 +132,7 @@ fn look(data_dir: &Path, deep: bool) -> anyhow::Result<Verification> {
             0 => complain(&format!("looking through {whose}")),
             read => complain(&format!("looking through {whose}: {read} records")),
         };
-        let report = service.verify(depth, &progress).await;
+        let report = service.verify(depth, &progress, std::future::pending()).await;
         service.shutdown().await;
         let report = report.map_err(|error| anyhow::anyhow!(error.message().to_owned()))?;
         Ok(Verification::from(report))

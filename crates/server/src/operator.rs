@@ -2,9 +2,10 @@
 //!
 //! A running server holds its data alone, so `lodgepole keys` asks it to make the change, and
 //! `lodgepole verify` to look through its data. One line of JSON is asked, one is answered, in time
-//! unless all data has to be read for it. INVARIANT: only the user that runs the server, or root, is
-//! answered: the socket can be opened by nobody else, and who opened it is asked of the system as
-//! well. WHY a socket and not the API: whoever can do this needs no key, and no network reaches it.
+//! unless all data has to be read for it; that ends when whoever asked has gone. INVARIANT: only the
+//! user that runs the server, or root, is answered: the socket can be opened by nobody else, and who
+//! opened it is asked of the system as well. WHY a socket and not the API: whoever can do this needs no
+//! key, and no network reaches it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -267,13 +268,28 @@ async fn converse(subject: &Subject, stream: UnixStream) -> io::Result<()> {
     let mut line = String::new();
     in_time(subject, (&mut stream).take(QUESTION_BYTES_MAX).read_line(&mut line)).await??;
     let reply = match serde_json::from_str::<Question>(&line) {
-        Ok(question) if question.takes_long() => answer(subject, question).await,
+        Ok(Question::Verify { deep }) => verify(subject, deep, gone(&mut stream)).await,
         Ok(question) => in_time(subject, answer(subject, question)).await?,
         Err(error) => Reply::Refused(format!("the question cannot be read: {error}")),
     };
     let mut line = serde_json::to_vec(&reply)?;
     line.push(b'\n');
     in_time(subject, stream.get_mut().write_all(&line)).await?
+}
+
+/// Completes when whoever asked has closed the connection, also when only for writing: nothing more
+/// is to be said after the question.
+async fn gone(stream: &mut BufReader<UnixStream>) {
+    let mut rest = [0; 64];
+    while matches!(stream.read(&mut rest).await, Ok(1..)) {}
+}
+
+async fn verify(subject: &Subject, deep: bool, gone: impl Future<Output = ()> + Send) -> Reply {
+    let depth = if deep { AuditDepth::Deep } else { AuditDepth::Quick };
+    match Box::pin(subject.service.verify(depth, &|_, _| {}, gone)).await {
+        Ok(report) => Reply::Verified(Verification::from(report)),
+        Err(error) => Reply::Refused(error.message().to_owned()),
+    }
 }
 
 async fn in_time<T>(subject: &Subject, work: impl Future<Output = T>) -> io::Result<T> {
@@ -298,11 +314,8 @@ async fn answer(subject: &Subject, question: Question) -> Reply {
             tracing::info!(id = %key.id, name = key.name, "an API key was revoked");
             Reply::Revoked(KeyLine::from(&*key))
         }),
-        Question::Verify { deep } => {
-            let depth = if deep { AuditDepth::Deep } else { AuditDepth::Quick };
-            let verified = Box::pin(service.verify(depth, &|_, _| {})).await;
-            verified.map(|report| Reply::Verified(Verification::from(report)))
-        }
+        // Answered before, with an eye on who asked.
+        Question::Verify { .. } => Ok(Reply::Refused("it takes too long".to_owned())),
         Question::ReloadTls => match tls {
             Some(tls) => tls
                 .reload()
