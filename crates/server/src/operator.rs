@@ -8,6 +8,7 @@
 //! key, and no network reaches it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,12 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
+use crate::settings::Settings;
 use crate::tls::Tls;
+
+mod status;
+
+pub use status::Status;
 
 /// The name of the socket in the data folder.
 const NAME: &str = "operator.sock";
@@ -52,6 +58,8 @@ pub enum Question {
     },
     /// Read the certificate again.
     ReloadTls,
+    /// Tell how the server runs.
+    Status,
     /// Look for damage.
     Verify {
         /// Whether to read everything.
@@ -83,6 +91,8 @@ pub enum Reply {
     Revoked(KeyLine),
     /// What was looked at, and the damage found.
     Verified(Verification),
+    /// How the server runs.
+    Status(Box<Status>),
     /// It was done.
     Done,
     /// It was not done, for this reason.
@@ -212,6 +222,9 @@ pub(crate) struct Door {
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) service: Service,
+    pub(crate) settings: Settings,
+    /// Where the control plane listens.
+    pub(crate) address: SocketAddr,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -301,7 +314,7 @@ async fn in_time<T>(subject: &Subject, work: impl Future<Output = T>) -> io::Res
 }
 
 async fn answer(subject: &Subject, question: Question) -> Reply {
-    let Subject { service, tls, .. } = subject;
+    let Subject { service, settings, address, tls, .. } = subject;
     let outcome = match question {
         Question::CreateKey { name, role } => service.create_key(name, role).await.map(|made| {
             tracing::info!(id = %made.key.id, name = made.key.name, ?role, "an API key was made");
@@ -314,6 +327,7 @@ async fn answer(subject: &Subject, question: Question) -> Reply {
             tracing::info!(id = %key.id, name = key.name, "an API key was revoked");
             Reply::Revoked(KeyLine::from(&*key))
         }),
+        Question::Status => Ok(Reply::Status(Box::new(Status::of(service, settings, *address)))),
         // Answered before, with an eye on who asked.
         Question::Verify { .. } => Ok(Reply::Refused("it takes too long".to_owned())),
         Question::ReloadTls => match tls {
