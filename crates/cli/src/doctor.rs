@@ -187,14 +187,14 @@ fn look_at_server(given: &Settings, status: &Status, deep: bool) -> Report {
     report.add(stored::judge(inventory, SystemClock::new().now()));
     report.add(match ask(&settings.data_dir, &Question::Verify { deep }) {
         Ok(Some(Reply::Verified(found))) => stored::integrity(&found, deep),
-        Ok(Some(Reply::Refused(why))) => vec![unverified(why)],
-        Ok(_) => vec![unverified("the server ended meanwhile".to_owned())],
-        Err(error) => vec![unverified(error.to_string())],
+        Ok(Some(Reply::Refused(why))) => vec![unverified(&why)],
+        Ok(_) => vec![unverified("the server ended meanwhile")],
+        Err(error) => vec![unverified(&error.to_string())],
     });
     report
 }
 
-fn unverified(why: String) -> Check {
+fn unverified(why: &str) -> Check {
     let advice = "ask again later: lodgepole verify";
     Check::warn("integrity", format!("not looked at: {why}"), advice)
 }
@@ -232,7 +232,7 @@ fn look_at_folder(settings: &Settings, holder: &Holder, deep: bool) -> Report {
             report.add(stored::judge(&inventory, SystemClock::new().now()));
             report.add(match found {
                 Ok(found) => stored::integrity(&found, deep),
-                Err(error) => vec![unverified(format!("{error:#}"))],
+                Err(error) => vec![unverified(&format!("{error:#}"))],
             });
         }
     }

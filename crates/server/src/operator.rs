@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lodgepole_api::ApiError;
@@ -281,7 +282,10 @@ async fn converse(subject: &Subject, stream: UnixStream) -> io::Result<()> {
     let mut line = String::new();
     in_time(subject, (&mut stream).take(QUESTION_BYTES_MAX).read_line(&mut line)).await??;
     let reply = match serde_json::from_str::<Question>(&line) {
-        Ok(Question::Verify { deep }) => verify(subject, deep, gone(&mut stream)).await,
+        Ok(Question::Verify { deep }) => match verify(subject, deep, &mut stream).await {
+            Some(reply) => reply,
+            None => return Ok(()),
+        },
         Ok(question) => in_time(subject, answer(subject, question)).await?,
         Err(error) => Reply::Refused(format!("the question cannot be read: {error}")),
     };
@@ -297,12 +301,27 @@ async fn gone(stream: &mut BufReader<UnixStream>) {
     while matches!(stream.read(&mut rest).await, Ok(1..)) {}
 }
 
-async fn verify(subject: &Subject, deep: bool, gone: impl Future<Output = ()> + Send) -> Reply {
+/// Looks for damage for as long as somebody waits for the answer; `None` when nobody does any more.
+async fn verify(
+    subject: &Subject,
+    deep: bool,
+    stream: &mut BufReader<UnixStream>,
+) -> Option<Reply> {
     let depth = if deep { AuditDepth::Deep } else { AuditDepth::Quick };
-    match Box::pin(subject.service.verify(depth, &|_, _| {}, gone)).await {
+    let has_left = AtomicBool::new(false);
+    let leaves = async {
+        gone(stream).await;
+        has_left.store(true, Ordering::Relaxed);
+    };
+    let verified = Box::pin(subject.service.verify(depth, &|_, _| {}, leaves)).await;
+    if has_left.load(Ordering::Relaxed) {
+        tracing::info!("a verification was ended: who asked for it has gone");
+        return None;
+    }
+    Some(match verified {
         Ok(report) => Reply::Verified(Verification::from(report)),
         Err(error) => Reply::Refused(error.message().to_owned()),
-    }
+    })
 }
 
 async fn in_time<T>(subject: &Subject, work: impl Future<Output = T>) -> io::Result<T> {

@@ -2,7 +2,7 @@
 //!
 //! Nothing is made here: an authority that is not there yet is no fault.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lodgepole_server::Settings;
 use lodgepole_server::settings::TlsMode;
@@ -89,9 +89,10 @@ fn judge_authority(folder: &Path, settings: &Settings, now: Timestamp) -> Check 
     Check::ok(NAME, format!("{}, {} days left{unused}", path.display(), facts.days_left(now)))
 }
 
-fn facts(path: &PathBuf) -> Result<(Vec<u8>, CertificateFacts), TlsError> {
+fn facts(path: &Path) -> Result<(Vec<u8>, CertificateFacts), TlsError> {
     let read = files::read(path);
-    let pem = read.map_err(|cause| TlsError::File { path: path.clone(), what: "read", cause })?;
+    let pem =
+        read.map_err(|cause| TlsError::File { path: path.to_owned(), what: "read", cause })?;
     CertificateFacts::of(path, &pem).map(|facts| (pem, facts))
 }
 

@@ -5,6 +5,7 @@
 //! anything else, so a certificate of any issuer can be asked at a time long ago and one far away. A
 //! reader of our own, or one more library, could see it differently from clients.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -83,7 +84,7 @@ fn of_one(der: &CertificateDer<'_>) -> Result<Option<CertificateFacts>, rustls::
         Err(rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext {
             presented,
             ..
-        })) => presented.iter().map(|name| plain(name).to_owned()).collect(),
+        })) => presented.iter().map(|name| plain(name)).collect(),
         _ => Vec::new(),
     };
     let (Some(not_before), Some(not_after)) =
@@ -112,8 +113,9 @@ fn limit(certificate: &ParsedCertificate<'_>, at_s: u64) -> Option<Timestamp> {
     i64::try_from(limit.as_secs()).ok()?.checked_mul(1_000).map(Timestamp)
 }
 
-/// The name in `DnsName("…")` or `IpAddress(…)`.
-fn plain(name: &str) -> &str {
+/// The name in `DnsName("…")` or `IpAddress(…)`, where an address stands in a form of its own.
+fn plain(name: &str) -> String {
     let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-    inner.map_or(name, |inner| inner.trim_matches('"'))
+    let inner = inner.map_or(name, |inner| inner.trim_matches('"'));
+    inner.parse::<IpAddr>().map_or_else(|_| inner.to_owned(), |address| address.to_string())
 }
