@@ -110,7 +110,7 @@ fn print(reply: Reply, shows_revoked: bool) -> anyhow::Result<ExitCode> {
             }
         }
         Reply::Revoked(key) => say(&format!("Key {} ({}) is revoked.", key.id, key.name)),
-        Reply::Done | Reply::Verified(_) => {}
+        Reply::Done | Reply::Verified(_) | Reply::Status(_) => {}
         Reply::Refused(why) => bail!(why),
     }
     Ok(ExitCode::SUCCESS)
@@ -171,7 +171,7 @@ async fn answer(catalog: &Catalog, question: Question, now: Timestamp) -> Reply 
         Question::RevokeKey { key } => {
             catalog.revoke_key(&key, now).await.map(|key| Reply::Revoked(KeyLine::from(&*key)))
         }
-        Question::ReloadTls | Question::Verify { .. } => {
+        Question::ReloadTls | Question::Status | Question::Verify { .. } => {
             Ok(Reply::Refused("no server runs".to_owned()))
         }
     };

@@ -12,11 +12,14 @@ use clap::Command;
 mod bench;
 mod cert;
 mod config;
+mod data;
+mod doctor;
 mod keys;
 mod no_ports;
 mod output;
 mod serve;
 mod settings;
+mod sync_times;
 mod verify;
 
 /// WHY not the system's: glibc keeps what a load has freed, in pieces of every thread, and the server
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Some(("bench", arguments)) => bench::run(arguments),
         Some(("config", arguments)) => config::run(arguments),
         Some(("verify", arguments)) => verify::run(arguments),
+        Some(("doctor", arguments)) => doctor::run(arguments),
         // clap has refused everything else already.
         _ => Ok(ExitCode::from(2)),
     };
@@ -54,6 +58,7 @@ fn command() -> Command {
         .subcommand(cert::command())
         .subcommand(config::command())
         .subcommand(verify::command())
+        .subcommand(doctor::command())
         .subcommand(bench::command())
 }
 

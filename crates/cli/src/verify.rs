@@ -5,23 +5,13 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use lodgepole_api::parse::Rules;
-use lodgepole_catalog::{Catalog, CatalogOptions, PortRange};
-use lodgepole_engine::{Engine, EngineOptions};
 use lodgepole_server::operator::{FindingLine, Question, Reply, Verification, ask};
-use lodgepole_service::{AuditDepth, Service, ServiceParts};
-use lodgepole_storage::local::LocalOptions;
-use lodgepole_storage::{OsRng, Sources, Storage, StorageOptions, SystemClock};
-use lodgepole_types::{Clock, Rng};
 
-use crate::keys::explained;
-use crate::no_ports::NoPorts;
-use crate::output::{complain, say};
-use crate::settings;
+use crate::output::say;
+use crate::{data, settings};
 
 const HELP: &str = "\
 Looks through all indexes, and through all backups as if they were restored. Nothing is changed, and a
@@ -108,33 +98,9 @@ fn line(finding: &FindingLine) -> String {
 fn look(data_dir: &Path, deep: bool) -> anyhow::Result<Verification> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let rng: Arc<dyn Rng> = Arc::new(OsRng::new()?);
-        let (disk, options) = (LocalOptions::default(), StorageOptions::default());
-        let opened =
-            Storage::open_local(data_dir, disk, Arc::clone(&clock), Arc::clone(&rng), options);
-        let storage = opened.map_err(|error| explained(error, data_dir))?;
-        // The ports do not matter: none is opened.
-        let ports = PortRange::new(1, u16::MAX).context("no ports")?;
-        let catalog = Catalog::open(&storage, CatalogOptions::new(ports));
-        let catalog = catalog.await.context("the catalog cannot be opened")?;
-        let service = Service::new(ServiceParts {
-            catalog,
-            engine: Engine::new(storage, EngineOptions::default())?,
-            clock,
-            rng,
-            ports: Arc::new(NoPorts),
-            rules: Rules::default(),
-            sources: Sources::default(),
-        });
-        let depth = if deep { AuditDepth::Deep } else { AuditDepth::Quick };
-        let progress = |whose: &str, read: u64| match read {
-            0 => complain(&format!("looking through {whose}")),
-            read => complain(&format!("looking through {whose}: {read} records")),
-        };
-        let report = service.verify(depth, &progress).await;
+        let service = data::open(data_dir).await?;
+        let found = data::verify(&service, deep).await;
         service.shutdown().await;
-        let report = report.map_err(|error| anyhow::anyhow!(error.message().to_owned()))?;
-        Ok(Verification::from(report))
+        found
     })
 }

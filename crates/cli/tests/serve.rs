@@ -5,10 +5,16 @@
 
 #[cfg(test)]
 mod process {
+    use std::collections::BTreeSet;
     use std::io::{BufRead as _, BufReader, Read as _, Write as _};
     use std::net::{SocketAddr, TcpStream};
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::process::{Child, Command, Output, Stdio};
+    use std::time::Duration;
+
+    use lodgepole_storage::SystemClock;
+    use lodgepole_storage::files::{self, Readers};
+    use lodgepole_types::Clock as _;
 
     fn program() -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lodgepole"));
@@ -205,6 +211,162 @@ mod process {
         let to = line.split("https://").nth(1).unwrap().split(',').next().unwrap();
         assert!(get(to.parse().unwrap(), "/health/ready").starts_with("HTTP/1.1 200"));
         assert_eq!(signal(&mut serving, "-TERM"), Some(0));
+    }
+
+    /// Calls with a body of JSON; what was answered, its head included.
+    fn post(address: SocketAddr, path: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nApi-Key: x\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with("HTTP/1.1 2"), "{reply}");
+        reply
+    }
+
+    /// Makes an index of two dimensions with some records; where its data plane is.
+    fn index(control: SocketAddr, name: &str) -> SocketAddr {
+        let spec = "{\"serverless\":{\"cloud\":\"aws\",\"region\":\"us-east-1\"}}";
+        let body = format!("{{\"name\":\"{name}\",\"dimension\":2,\"spec\":{spec}}}");
+        let reply = post(control, "/indexes", &body);
+        let host = reply.split("\"host\":\"http://").nth(1).unwrap().split('"').next().unwrap();
+        let data = host.parse().unwrap();
+        let records: Vec<_> = (0..50)
+            .map(|number| format!("{{\"id\":\"r{number}\",\"values\":[1,{number}]}}"))
+            .collect();
+        post(data, "/vectors/upsert", &format!("{{\"vectors\":[{}]}}", records.join(",")));
+        data
+    }
+
+    /// The exit code and the lines of a doctor.
+    fn doctor(data_dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = program()
+            .arg("doctor")
+            .arg("--data-dir")
+            .arg(data_dir)
+            .args(arguments)
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// Every file below a folder.
+    fn files_below(folder: &Path) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                found.extend(files_below(&path));
+            } else {
+                found.push(path);
+            }
+        }
+        found
+    }
+
+    fn names(folder: &Path) -> BTreeSet<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().display().to_string()).collect()
+    }
+
+    #[test]
+    fn a_doctor_finds_a_healthy_server_with_and_without_it_running() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        let (mut serving, line) = serve(&data_dir, &[]);
+        let control = address(&line);
+        index(control, "books");
+        let before = names(&data_dir);
+        let (code, told) = doctor(&data_dir, &[]);
+        assert_eq!(code, Some(0), "{told}");
+        for wanted in [
+            "ok    server        0.1.0 runs on this data folder, as process ",
+            &format!("ok    ports         the server answers on {control} and on 1 ports"),
+            "warn  backups       books never\n                    -> no backup of books",
+            "ok    integrity     opened and counted: 1 indexes, 0 backups, 1 namespaces, 50 records",
+            ", 0 FAIL\n",
+        ] {
+            assert!(told.contains(wanted), "{wanted}\n{told}");
+        }
+        assert_eq!(names(&data_dir), before, "nothing is left there");
+        post(control, "/indexes/books/backups", "{}");
+        assert_eq!(signal(&mut serving, "-TERM"), Some(0));
+        let before = names(&data_dir);
+        let (code, told) = doctor(&data_dir, &["--deep", "--listen", &control.to_string()]);
+        assert_eq!(code, Some(0), "{told}");
+        for wanted in [
+            "ok    server        none runs on this data folder",
+            &format!("ok    ports         {control} is free"),
+            "ok    backups       books ",
+            "ok    integrity     read whole: 1 indexes, 1 backups, 2 namespaces, 100 records",
+        ] {
+            assert!(told.contains(wanted), "{wanted}\n{told}");
+        }
+        assert_eq!(names(&data_dir), before, "nothing is left there");
+    }
+
+    #[test]
+    fn a_doctor_tells_other_programs_what_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("none");
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let (code, told) = doctor(&data_dir, &["--json", "--listen", &address]);
+        assert_eq!(code, Some(1), "{told}");
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let checks = told["checks"].as_array().unwrap();
+        let failed: Vec<_> = checks.iter().filter(|check| check["verdict"] == "fail").collect();
+        assert_eq!(failed.len(), 1, "{failed:?}");
+        assert!(
+            failed[0]["check"] == "ports"
+                && failed[0]["found"].as_str().unwrap().contains(&address)
+        );
+        assert!(!failed[0]["advice"].as_str().unwrap().is_empty());
+        assert!(!data_dir.exists(), "an empty folder is not begun");
+    }
+
+    #[test]
+    fn a_doctor_tells_a_damaged_segment_from_a_lost_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        let (mut serving, line) = serve(&data_dir, &[("LODGEPOLE_INDEX_FROM_ROWS", "10")]);
+        let control = address(&line);
+        let to = index(control, "books");
+        post(to, "/query", "{\"vector\":[1,2],\"topK\":1}");
+        let clock = SystemClock::new();
+        let is_indexed =
+            || get(control, "/metrics").contains("lodgepole_search_segments{index=\"books\"} 1");
+        while !is_indexed() {
+            assert!(clock.elapsed() < Duration::from_secs(30), "no segment is built");
+        }
+        assert_eq!(signal(&mut serving, "-TERM"), Some(0));
+        let listen = ["--listen", "127.0.0.1:0"];
+        let segments = files_below(&data_dir.join("ix")).into_iter();
+        for segment in segments.filter(|file| file.display().to_string().contains("/seg/")) {
+            let mut bytes = std::fs::read(&segment).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            files::replace(&segment, &bytes, Readers::Owner).unwrap();
+        }
+        let (code, told) = doctor(&data_dir, &listen);
+        assert_eq!(code, Some(0), "{told}");
+        assert!(
+            told.contains("warn  integrity     index \"books\", ") && told.contains("built anew")
+        );
+        for file in files_below(&data_dir.join("ix")) {
+            if file.display().to_string().contains("/db/") {
+                std::fs::remove_file(file).unwrap();
+            }
+        }
+        let (code, told) = doctor(&data_dir, &listen);
+        assert_eq!(code, Some(1), "{told}");
+        assert!(
+            told.contains("FAIL  integrity     index \"books\", its database: cannot be"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! is told that the outcome is unknown, later callers see what the log holds. Invariant: at most
 //! one shard object of this process is open for one index.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
 use crate::change::{Change, RecordChange, Update};
+use crate::retired::Retired;
 use crate::search_pool::SearchPool;
 use crate::segments::SegmentStore;
 use crate::shard::{Commons, Shard, ShardRef};
@@ -60,7 +61,7 @@ pub struct Engine {
     pub(crate) storage: Storage,
     pub(crate) commons: Commons,
     slots: Mutex<HashMap<IndexId, ShardSlot>>,
-    retired: Mutex<HashSet<IndexId>>,
+    pub(crate) retired: Mutex<Retired>,
     /// Data without an owner, and when it was first seen.
     pub(crate) strays: Mutex<HashMap<IndexId, Duration>>,
     /// Segments that nothing names, and when that was first seen.
@@ -106,7 +107,7 @@ impl Engine {
             storage,
             commons,
             slots: Mutex::new(HashMap::new()),
-            retired: Mutex::new(HashSet::new()),
+            retired: Mutex::default(),
             strays: Mutex::new(HashMap::new()),
             unused_segments: Mutex::new(HashMap::new()),
             shutting_down: AtomicBool::new(false),
@@ -337,7 +338,7 @@ impl Engine {
         }
         let slot = Arc::clone(self.slots.lock().entry(shape.index).or_default());
         let mut open = slot.lock().await;
-        if self.retired.lock().contains(&shape.index) {
+        if self.retired.lock().contains(shape.index) {
             self.slots.lock().remove(&shape.index);
             return Err(EngineError::Retired(shape.index));
         }

@@ -26,6 +26,7 @@ mod query;
 mod reads;
 mod reap;
 mod record_scan;
+mod retired;
 mod search_pool;
 mod search_state;
 mod segment_load;

@@ -178,6 +178,7 @@ impl Engine {
     /// Removes the database of an index. Its segments stay: others may use them.
     async fn delete_data(&self, index: IndexId) -> Result<(), EngineError> {
         self.storage.delete_database(&database_path(index)).await?;
+        self.retired.lock().data_is_gone(index);
         self.storage.remove_empty_folder(&format!("ix/{index}/db")).await?;
         Ok(self.storage.remove_empty_folder(&format!("ix/{index}")).await?)
     }

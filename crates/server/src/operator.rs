@@ -2,13 +2,16 @@
 //!
 //! A running server holds its data alone, so `lodgepole keys` asks it to make the change, and
 //! `lodgepole verify` to look through its data. One line of JSON is asked, one is answered, in time
-//! unless all data has to be read for it. INVARIANT: only the user that runs the server, or root, is
-//! answered: the socket can be opened by nobody else, and who opened it is asked of the system as
-//! well. WHY a socket and not the API: whoever can do this needs no key, and no network reaches it.
+//! unless all data has to be read for it; that ends when whoever asked has gone. INVARIANT: only the
+//! user that runs the server, or root, is answered: the socket can be opened by nobody else, and who
+//! opened it is asked of the system as well. WHY a socket and not the API: whoever can do this needs no
+//! key, and no network reaches it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lodgepole_api::ApiError;
@@ -20,7 +23,12 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
+use crate::settings::Settings;
 use crate::tls::Tls;
+
+mod status;
+
+pub use status::Status;
 
 /// The name of the socket in the data folder.
 const NAME: &str = "operator.sock";
@@ -51,6 +59,8 @@ pub enum Question {
     },
     /// Read the certificate again.
     ReloadTls,
+    /// Tell how the server runs.
+    Status,
     /// Look for damage.
     Verify {
         /// Whether to read everything.
@@ -82,6 +92,8 @@ pub enum Reply {
     Revoked(KeyLine),
     /// What was looked at, and the damage found.
     Verified(Verification),
+    /// How the server runs.
+    Status(Box<Status>),
     /// It was done.
     Done,
     /// It was not done, for this reason.
@@ -211,6 +223,9 @@ pub(crate) struct Door {
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) service: Service,
+    pub(crate) settings: Settings,
+    /// Where the control plane listens.
+    pub(crate) address: SocketAddr,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -267,13 +282,46 @@ async fn converse(subject: &Subject, stream: UnixStream) -> io::Result<()> {
     let mut line = String::new();
     in_time(subject, (&mut stream).take(QUESTION_BYTES_MAX).read_line(&mut line)).await??;
     let reply = match serde_json::from_str::<Question>(&line) {
-        Ok(question) if question.takes_long() => answer(subject, question).await,
+        Ok(Question::Verify { deep }) => match verify(subject, deep, &mut stream).await {
+            Some(reply) => reply,
+            None => return Ok(()),
+        },
         Ok(question) => in_time(subject, answer(subject, question)).await?,
         Err(error) => Reply::Refused(format!("the question cannot be read: {error}")),
     };
     let mut line = serde_json::to_vec(&reply)?;
     line.push(b'\n');
     in_time(subject, stream.get_mut().write_all(&line)).await?
+}
+
+/// Completes when whoever asked has closed the connection, also when only for writing: nothing more
+/// is to be said after the question.
+async fn gone(stream: &mut BufReader<UnixStream>) {
+    let mut rest = [0; 64];
+    while matches!(stream.read(&mut rest).await, Ok(1..)) {}
+}
+
+/// Looks for damage for as long as somebody waits for the answer; `None` when nobody does any more.
+async fn verify(
+    subject: &Subject,
+    deep: bool,
+    stream: &mut BufReader<UnixStream>,
+) -> Option<Reply> {
+    let depth = if deep { AuditDepth::Deep } else { AuditDepth::Quick };
+    let has_left = AtomicBool::new(false);
+    let leaves = async {
+        gone(stream).await;
+        has_left.store(true, Ordering::Relaxed);
+    };
+    let verified = Box::pin(subject.service.verify(depth, &|_, _| {}, leaves)).await;
+    if has_left.load(Ordering::Relaxed) {
+        tracing::info!("a verification was ended: who asked for it has gone");
+        return None;
+    }
+    Some(match verified {
+        Ok(report) => Reply::Verified(Verification::from(report)),
+        Err(error) => Reply::Refused(error.message().to_owned()),
+    })
 }
 
 async fn in_time<T>(subject: &Subject, work: impl Future<Output = T>) -> io::Result<T> {
@@ -285,7 +333,7 @@ async fn in_time<T>(subject: &Subject, work: impl Future<Output = T>) -> io::Res
 }
 
 async fn answer(subject: &Subject, question: Question) -> Reply {
-    let Subject { service, tls, .. } = subject;
+    let Subject { service, settings, address, tls, .. } = subject;
     let outcome = match question {
         Question::CreateKey { name, role } => service.create_key(name, role).await.map(|made| {
             tracing::info!(id = %made.key.id, name = made.key.name, ?role, "an API key was made");
@@ -298,11 +346,9 @@ async fn answer(subject: &Subject, question: Question) -> Reply {
             tracing::info!(id = %key.id, name = key.name, "an API key was revoked");
             Reply::Revoked(KeyLine::from(&*key))
         }),
-        Question::Verify { deep } => {
-            let depth = if deep { AuditDepth::Deep } else { AuditDepth::Quick };
-            let verified = Box::pin(service.verify(depth, &|_, _| {})).await;
-            verified.map(|report| Reply::Verified(Verification::from(report)))
-        }
+        Question::Status => Ok(Reply::Status(Box::new(Status::of(service, settings, *address)))),
+        // Answered before, with an eye on who asked.
+        Question::Verify { .. } => Ok(Reply::Refused("it takes too long".to_owned())),
         Question::ReloadTls => match tls {
             Some(tls) => tls
                 .reload()

@@ -26,7 +26,7 @@ use crate::tls::{Source, Tls, TlsError};
 use crate::transport::{Listeners, Stopped, TransportLimits};
 
 /// Open files beyond connections: data, log, one socket per index.
-const OPEN_FILES_SPARE: u64 = 4_096;
+pub const OPEN_FILES_SPARE: u64 = 4_096;
 
 /// Why the server does not start. Each text is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -134,8 +134,13 @@ impl Server {
             }
         };
         let service = assembly.service().clone();
-        let subject =
-            Subject { service: service.clone(), tls: tls.clone(), clock: Arc::clone(&clock) };
+        let subject = Subject {
+            service: service.clone(),
+            settings: settings.clone(),
+            address,
+            tls: tls.clone(),
+            clock: Arc::clone(&clock),
+        };
         let door = match Door::open(&settings.data_dir, subject) {
             Ok(door) => door,
             Err(cause) => {

@@ -25,8 +25,10 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 mod authority;
+mod facts;
 
 pub use authority::{Authority, Issued};
+pub use facts::CertificateFacts;
 
 /// How often the files of a certificate are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -238,6 +240,14 @@ pub(crate) fn names(domain: &str, more: &str, address: IpAddr) -> Vec<String> {
     let mut known = BTreeSet::new();
     names.retain(|name| !name.is_empty() && known.insert(name.clone()));
     names
+}
+
+/// Looks whether a certificate and its key, both PEM files, can be used together.
+///
+/// # Errors
+/// [`TlsError`], as a server that is given them would say.
+pub fn check_pair(certificate: &Path, key: &Path) -> Result<(), TlsError> {
+    config(certificate, &read(certificate)?, (key, &read(key)?)).map(drop)
 }
 
 /// What a handshake needs, made from PEM.

@@ -16,6 +16,7 @@ mod context;
 mod filtered;
 mod imports;
 mod indexes;
+mod inventory;
 mod models;
 mod namespaces;
 mod operator;
@@ -33,6 +34,7 @@ mod vectors;
 mod verify;
 
 pub use context::{DataReply, IndexHosts, RequestContext, Transport};
+pub use inventory::{FailedRestore, IndexItem, Inventory, ScheduleProblem, ScheduleTrouble};
 pub use lodgepole_catalog::{ApiKey, KeyState, NewKey, Role};
 pub use lodgepole_engine::{AuditDepth, AuditFinding};
 pub use ports::{PortBinder, PortError};

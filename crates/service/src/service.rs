@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) imports: Imports,
     pub(crate) undelivered: Undelivered,
     pub(crate) copies: Copies,
+    /// Held by the verification that is under way.
+    pub(crate) verify_turn: Mutex<()>,
     pub(crate) restore_turns: Turns,
     pub(crate) port_turn: Mutex<()>,
     /// Every change holds one permit; the shutdown takes them all and closes it.
@@ -88,6 +90,7 @@ impl Service {
             imports,
             undelivered: Undelivered::default(),
             copies: Copies::default(),
+            verify_turn: Mutex::default(),
             restore_turns: Turns::default(),
             port_turn: Mutex::default(),
             gate: Arc::new(Semaphore::new(usize::from(CHANGES_MAX))),

@@ -7,6 +7,7 @@ mod cut_off;
 mod data;
 mod imports;
 mod indexes;
+mod inventory;
 mod models;
 mod retries;
 mod schedules;

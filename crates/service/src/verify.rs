@@ -3,9 +3,12 @@
 //!
 //! INVARIANT: nothing that a user can see is changed. A backup is made into an index that no row
 //! names, which is looked through and removed again; while it is there the reaper takes it for the
-//! target of a restore.
+//! target of a restore. INVARIANT: one at a time, and not for nobody: each reads as fast as the disk
+//! gives, so a second one is refused, and one whose caller has gone ends.
 
 use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use lodgepole_api::ApiError;
@@ -78,25 +81,42 @@ impl VerifyReport {
     }
 }
 
+/// What a stopped look ends with. Nobody is left to be told.
+fn stopped() -> ApiError {
+    ApiError::new(ErrorKind::Unavailable, "The verification was stopped.")
+}
+
 impl Service {
-    /// Looks through all indexes and all complete backups. `progress` is told what comes next, and how
-    /// many records of it were read.
+    /// Looks through all indexes and all complete backups, until `stop` completes. `progress` is told
+    /// what comes next, and how many records of it were read.
     ///
     /// # Errors
-    /// `Unavailable` when the server shuts down; damage is in the report.
+    /// `FailedPrecondition` while another one is under way; `Unavailable` when it was stopped or the
+    /// server shuts down. Damage is in the report.
     pub async fn verify(
         &self,
         depth: AuditDepth,
         progress: &(dyn Fn(&str, u64) + Send + Sync),
+        stop: impl Future<Output = ()> + Send,
     ) -> Result<VerifyReport, ApiError> {
         let shared = &self.shared;
+        let Ok(_turn) = shared.verify_turn.try_lock() else {
+            let message = "Another verification is under way, and one is made at a time. Wait for \
+                           its end.";
+            return Err(ApiError::new(ErrorKind::FailedPrecondition, message));
+        };
+        let mut stop = pin!(stop);
         let mut report = VerifyReport::default();
         let contents = shared.catalog.contents();
         for index in contents.indexes() {
             let whose = format!("index \"{}\"", index.config.name);
             progress(&whose, 0);
             let told = |read| progress(&whose, read);
-            let audit = shared.engine.audit(shard_of(&index), depth, &told).await;
+            let audit = tokio::select! {
+                biased;
+                audit = shared.engine.audit(shard_of(&index), depth, &told) => audit,
+                () = &mut stop => return Err(stopped()),
+            };
             // Deleted meanwhile: there is nothing to find.
             if audit.is_err() && self.index_is_gone(index.id) {
                 continue;
@@ -110,7 +130,9 @@ impl Service {
             }
             let whose = format!("backup {} of index \"{}\"", backup.id, backup.source.name);
             progress(&whose, 0);
-            let audit = shared.audit_backup(&backup, depth, &|read| progress(&whose, read)).await;
+            let told = |read| progress(&whose, read);
+            let audit = shared.audit_backup(&backup, depth, &told, stop.as_mut()).await;
+            let Some(audit) = audit else { return Err(stopped()) };
             if audit.is_err() && shared.catalog.contents().backup(backup.id).is_none() {
                 continue;
             }
@@ -137,31 +159,43 @@ fn checked(
 }
 
 impl Shared {
-    /// Looks through a copy of a backup. Costs no more disk than a restore does: some kilobytes.
+    /// Looks through a copy of a backup; `None` when it was stopped. Costs no more disk than a restore
+    /// does: some kilobytes, which are removed however it ends.
     async fn audit_backup(
         &self,
         backup: &Backup,
         depth: AuditDepth,
         progress: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<AuditReport, EngineError> {
-        let Some(pin) = backup.checkpoint else { return Ok(AuditReport::default()) };
+        stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> Option<Result<AuditReport, EngineError>> {
+        let Some(pin) = backup.checkpoint else { return Some(Ok(AuditReport::default())) };
         let index = IndexId::random(self.rng.as_ref());
         let _guard = self.copies.enter(index);
-        self.engine.clone_index(index, backup.source_index_id, pin).await?;
+        if let Err(error) = self.engine.clone_index(index, backup.source_index_id, pin).await {
+            return Some(Err(error));
+        }
         let shard = ShardRef { index, dense: backup.source.dense };
-        let audit = self.engine.audit(shard, depth, progress).await;
+        let audit = tokio::select! {
+            biased;
+            audit = self.engine.audit(shard, depth, progress) => Some(audit),
+            () = stop => None,
+        };
         if let Err(error) = self.engine.discard(index).await {
             tracing::warn!(%error, "the copy of a backup is removed later");
         }
-        let mut audit = audit?;
-        if depth == AuditDepth::Deep && audit.records != backup.record_count {
-            let (said, found) = (backup.record_count, audit.records);
-            audit.findings.push(AuditFinding {
-                subject: "the backup".to_owned(),
-                problem: format!("{said} records when it was made, {found} now"),
-                is_repaired: false,
-            });
-        }
-        Ok(audit)
+        Some(audit?.map(|audit| counted(audit, backup, depth)))
     }
+}
+
+/// Compares what was found in a backup with what was noted when it was made.
+fn counted(mut audit: AuditReport, backup: &Backup, depth: AuditDepth) -> AuditReport {
+    if depth == AuditDepth::Deep && audit.records != backup.record_count {
+        let (said, found) = (backup.record_count, audit.records);
+        audit.findings.push(AuditFinding {
+            subject: "the backup".to_owned(),
+            problem: format!("{said} records when it was made, {found} now"),
+            is_repaired: false,
+        });
+    }
+    audit
 }

@@ -156,3 +156,38 @@ async fn a_pair_of_files_is_read_again_when_it_changes_and_a_broken_one_is_not_u
     files::remove(&key).unwrap();
     assert!(matches!(tls.reload().unwrap_err(), TlsError::File { .. }));
 }
+
+#[test]
+fn what_a_certificate_says_is_read_as_clients_see_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = clock().now();
+    let authority = Authority::open(folder.path(), now).unwrap();
+    let names: Vec<String> =
+        ["db.example.com", "*.svc.db.example.com", "10.0.0.7", "::1"].map(str::to_owned).into();
+    let issued = authority.issue(&names, now).unwrap();
+    let path = Path::new("a.pem");
+    let pem = issued.certificate.as_bytes();
+    let facts = CertificateFacts::of(path, pem).unwrap();
+    assert_eq!(facts.names, names);
+    assert_eq!(facts.days_left(now), 89, "90 days, less the seconds that were cut off");
+    assert_eq!(facts.days_left(facts.not_after), 0);
+    assert_eq!(facts.days_left(Timestamp(facts.not_after.0 + 1)), -1);
+    assert_eq!(now.since(facts.not_before).as_secs() / 3_600, 24);
+    for (name, wanted) in [
+        ("db.example.com", true),
+        ("*.svc.db.example.com", true),
+        ("10.0.0.7", true),
+        ("example.com", false),
+        ("10.0.0.8", false),
+        ("no name", false),
+    ] {
+        assert_eq!(CertificateFacts::covers(pem, name), wanted, "{name}");
+    }
+    let root = files::read(&Authority::certificate_path(folder.path())).unwrap();
+    let root = CertificateFacts::of(path, &root).unwrap();
+    assert_eq!((root.days_left(now), root.names.len()), (3_649, 0));
+    for bad in [&b""[..], b"nothing", &pem[..pem.len() / 4]] {
+        let error = CertificateFacts::of(path, bad).unwrap_err().to_string();
+        assert!(error.contains("a.pem holds no certificate"), "{error}");
+    }
+}

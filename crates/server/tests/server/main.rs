@@ -23,3 +23,5 @@ mod routing;
 mod search;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod verify;

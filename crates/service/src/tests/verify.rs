@@ -1,17 +1,20 @@
 //! Goal: a look for damage covers indexes and backups, changes nothing, and leaves nothing behind.
 //! Method: indexes with segments, backups of living and of deleted indexes, files damaged below.
 
+use std::collections::BTreeSet;
+use std::future::pending;
 use std::sync::Mutex;
 
 use futures::TryStreamExt as _;
 use lodgepole_engine::AuditDepth;
 use lodgepole_storage::object_store::{ObjectStoreExt as _, PutPayload};
+use tokio::sync::Notify;
 
 use super::{Bench, ctx};
 use crate::VerifyReport;
 
 async fn look(bench: &Bench, depth: AuditDepth) -> VerifyReport {
-    bench.service.verify(depth, &|_, _| {}).await.unwrap()
+    bench.service.verify(depth, &|_, _| {}, pending()).await.unwrap()
 }
 
 async fn files(bench: &Bench) -> Vec<String> {
@@ -37,7 +40,7 @@ async fn indexes_and_backups_in_order_have_no_findings_and_nothing_is_left_behin
     for depth in [AuditDepth::Quick, AuditDepth::Deep] {
         let looked = Mutex::new(Vec::new());
         let note = |whose: &str, _: u64| looked.lock().unwrap().push(whose.to_owned());
-        let report = bench.service.verify(depth, &note).await.unwrap();
+        let report = bench.service.verify(depth, &note, pending()).await.unwrap();
         assert_eq!(report.findings, []);
         assert_eq!((report.indexes, report.backups, report.namespaces), (1, 2, 3));
         assert_eq!(report.records, 64 + 60 + 3);
@@ -106,4 +109,48 @@ async fn a_database_that_is_gone_is_told() {
     let (whose, finding) = &report.findings[0];
     assert_eq!(whose, "index \"a\"");
     assert!(finding.problem.contains("cannot be opened") && !finding.is_repaired, "{finding:?}");
+}
+
+#[tokio::test]
+async fn one_is_made_at_a_time() {
+    let bench = Bench::new().await;
+    bench.create("a").await;
+    bench.fill("a", 0..5).await;
+    let verify = || bench.service.verify(AuditDepth::Quick, &|_, _| {}, pending());
+    let (first, second) = tokio::join!(verify(), verify());
+    assert!(first.is_ok());
+    let refused = second.unwrap_err();
+    assert!(refused.message().contains("under way"), "{refused:?}");
+    assert!(verify().await.is_ok(), "the turn is given back");
+}
+
+#[tokio::test]
+async fn one_that_is_stopped_ends_at_once_and_leaves_nothing_behind() {
+    // It is stopped as soon as it comes to an index, and then as soon as it comes to a backup, when
+    // the copy that it looks at is there.
+    let bench = Bench::new().await;
+    bench.create("a").await;
+    bench.fill("a", 0..5).await;
+    bench.backup("a").await;
+    bench.backup("a").await;
+    let databases = async || {
+        let files = files(&bench).await;
+        files.iter().filter_map(|file| Some(file.split_once("/db/")?.0.to_owned())).collect()
+    };
+    let before: BTreeSet<String> = databases().await;
+    for (at, wanted) in [("index", 1), ("backup", 2)] {
+        let told = Notify::new();
+        let looked = Mutex::new(Vec::new());
+        let progress = |whose: &str, _: u64| {
+            looked.lock().unwrap().push(whose.to_owned());
+            if whose.starts_with(at) {
+                told.notify_one();
+            }
+        };
+        let stopped = bench.service.verify(AuditDepth::Deep, &progress, told.notified()).await;
+        assert_eq!(stopped.unwrap_err().kind(), lodgepole_types::ErrorKind::Unavailable, "{at}");
+        assert_eq!(looked.lock().unwrap().len(), wanted, "{at}: nothing was looked at after it");
+        assert_eq!(databases().await, before, "{at}: no copy is left");
+    }
+    assert_eq!(look(&bench, AuditDepth::Deep).await.backups, 2, "the turn is given back");
 }

@@ -30,8 +30,9 @@ use super::lock::DirectoryLock;
 use super::options::{DiskHook, DiskStep, SyncMode};
 use super::space::SpaceGuard;
 
-/// The folder of the store where files are filled before they get their name.
-pub(super) const STAGING_NAME: &str = ".staging";
+/// The folder of the store where files are filled before they get their name. It is emptied by whoever
+/// opens the store.
+pub const STAGING_NAME: &str = ".staging";
 /// Names are locked in this many groups; a clash costs a short wait.
 const NAME_LOCKS: u64 = 64;
 /// How often a publication makes its folder again before it gives up.

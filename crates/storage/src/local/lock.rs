@@ -5,13 +5,35 @@
 //! the file is only for the message to the second one.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::error::LocalOpenError;
 
 /// The file in the root of a store that carries the lock.
 pub(super) const LOCK_NAME: &str = "LOCK";
+
+/// The process that holds the lock of `root`, as far as it noted its id; `None` when nobody does. The
+/// lock is taken for this, and given back at once.
+///
+/// # Errors
+/// When the lock is there but cannot be tried.
+pub fn holder(root: &Path) -> io::Result<Option<String>> {
+    let mut file = match File::open(root.join(LOCK_NAME)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            file.read_to_string(&mut owner)?;
+            Ok(Some(owner.trim().to_owned()))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
 
 /// Holds the lock while it lives.
 #[derive(Debug)]

@@ -22,10 +22,12 @@ mod store;
 mod upload;
 
 pub(crate) use changes::blocking;
+pub use disk::STAGING_NAME;
 pub use error::{DiskError, LocalOpenError};
 pub(crate) use file::LocalFile;
+pub use lock::holder;
 pub use options::{DiskHook, DiskStep, LocalOptions, SyncMode};
-pub use space::{Need, Space, SpaceGuard, SpaceProbe};
+pub use space::{Inodes, Need, Space, SpaceGuard, SpaceProbe, measure};
 pub use store::LocalStore;
 
 #[cfg(test)]

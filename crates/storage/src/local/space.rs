@@ -18,7 +18,7 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,6 +44,36 @@ pub struct Space {
     pub total_bytes: u64,
 }
 
+/// The files that a file system still has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inodes {
+    /// Files that may still be made.
+    pub free: u64,
+    /// Files in all; 0 where the file system makes room as it needs it.
+    pub total: u64,
+}
+
+/// Measures the disk of a folder, for whoever looks without writing.
+///
+/// # Errors
+/// When there is no such folder, or the operating system does not say.
+pub fn measure(folder: &Path) -> io::Result<(Space, Inodes)> {
+    let disk = rustix::fs::statvfs(folder)?;
+    let space = Space {
+        free_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
+        total_bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
+    };
+    Ok((space, Inodes { free: disk.f_favail, total: disk.f_files }))
+}
+
+impl Space {
+    /// Free bytes below which growing writes are refused on such a disk, unless a test says otherwise.
+    #[must_use]
+    pub fn free_bytes_min(self) -> u64 {
+        (self.total_bytes / FREE_PART_OF_DISK).min(FREE_BYTES_MIN_CAP)
+    }
+}
+
 /// Measures a disk.
 pub trait SpaceProbe: Debug + Send + Sync {
     /// Measures it now.
@@ -59,11 +89,7 @@ pub(super) struct DiskProbe(pub(super) PathBuf);
 
 impl SpaceProbe for DiskProbe {
     fn measure(&self) -> io::Result<Space> {
-        let disk = rustix::fs::statvfs(&self.0)?;
-        Ok(Space {
-            free_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
-            total_bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
-        })
+        measure(&self.0).map(|(space, _)| space)
     }
 }
 
@@ -89,9 +115,7 @@ impl SpaceGuard {
     /// A guard over what `probe` measures.
     pub(super) fn new(probe: Arc<dyn SpaceProbe>, free_bytes_min: Option<u64>) -> Self {
         let measured = probe.measure();
-        let default = measured.as_ref().map_or(FREE_BYTES_MIN_CAP, |space| {
-            (space.total_bytes / FREE_PART_OF_DISK).min(FREE_BYTES_MIN_CAP)
-        });
+        let default = measured.as_ref().map_or(FREE_BYTES_MIN_CAP, |space| space.free_bytes_min());
         let free_bytes = measured.map_or(u64::MAX, |space| space.free_bytes);
         let free_bytes_min = free_bytes_min.unwrap_or(default);
         Self { probe, free_bytes_min, free_bytes: AtomicU64::new(free_bytes) }

@@ -218,10 +218,13 @@ async fn one_store_at_a_time_has_a_folder() {
     let LocalOpenError::InUse { pid, .. } = &refused else { panic!("{refused}") };
     assert_eq!(*pid, Some(std::process::id()));
     assert!(refused.to_string().contains("another process is using"), "{refused}");
+    assert_eq!(holder(&root).unwrap(), Some(std::process::id().to_string()));
     store.put(&Path::from("a"), "x".into()).await.unwrap();
     drop(store);
     assert!(LocalStore::open(&root, LocalOptions::default()).is_err(), "a clone still has it");
     drop(copy);
+    assert_eq!(holder(&root).unwrap(), None);
+    assert_eq!(holder(&root.join("none")).unwrap(), None);
     assert_eq!(content(&open(&root), "a").await, "x");
 }
 
