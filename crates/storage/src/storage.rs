@@ -134,6 +134,12 @@ impl Storage {
         self.shared.local.as_ref()
     }
 
+    /// Whether the store takes writes at all: not after a failed sync, until it is opened again.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.shared.local.as_ref().is_none_or(|local| local.healthy().is_ok())
+    }
+
     /// Asks whether there is room for `bytes` more, before anything is written. A store without a
     /// disk of its own always says yes.
     ///
