@@ -4,10 +4,11 @@
 Goal: wall time may jump by hours or decades, while the server works and while it is off; every
 request is answered with success, everything acknowledged is there, backups are what they must be,
 and a schedule takes one backup for all the runs that a jump passed over. Method: a small library
-(clock_shim.c) that adds an offset to the wall time of the server and of nothing else. First restarts
-with the clock ever farther ahead, up to 2039, with a schedule. Then, on other data, writers and a
-taker of backups at work while it jumps: an hour ahead, an hour back, to 1970, to 2039, to the
-present. Last the server is started with the clock behind what it was: an hour, and in 1970.
+(clock_shim.c) that adds an offset to the wall time of the server and of nothing else. First
+restarts with the clock ever farther ahead, up to 2039, with a schedule. Then, on other data,
+writers and a taker of backups at work while it jumps: an hour ahead, an hour back, to 1970, to
+2039, to the present. Last the server is started with the clock behind what it was: an hour, and in
+1970.
 
     clock.py                    2 rounds of jumps
     clock.py --long             20 rounds, and jumps of any length between

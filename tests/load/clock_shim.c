@@ -1,8 +1,8 @@
 /* Wall time with an offset that another process sets while this one runs.
  *
- * The file named by CLOCK_SHIM_OFFSET holds the offset in nanoseconds, as eight bytes. It is mapped,
- * so a change is seen at once. Only wall time is changed: a machine whose clock is set keeps its
- * monotonic time, and so does this.
+ * The file named by CLOCK_SHIM_OFFSET holds the offset in nanoseconds, as eight bytes. It is
+ * mapped, so a change is seen at once. Only wall time is changed: a machine whose clock is set keeps
+ * its monotonic time, and so does this.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -11,10 +11,10 @@ few connections allowed, and with few open files.
     connections.py              1,000 connections
     connections.py --long       10,000
 
-Bounds: every request of the ordinary client answered with success; its p99 at most 500 ms; 48 KiB of
-memory for each connection, and twice the answers that nobody takes; no file more than before within
-10 s after the crowd is gone. `--self-test` alone shows that the judging can fail: the same crowd
-against a made-up server that is polite to everybody, and cuts off nobody.
+Bounds: every request of the ordinary client answered with success; its p99 at most 500 ms; 48 KiB
+of memory for each connection, and twice the answers that nobody takes; no file more than before
+within 10 s after the crowd is gone. `--self-test` alone shows that the judging can fail: the same
+crowd against a made-up server that is polite to everybody, and cuts off nobody.
 """
 
 import asyncio
@@ -25,7 +25,8 @@ import time
 from pathlib import Path
 
 import crowd as crowds
-from crowd import Crowd, HalfBody, IdleHttp1, IdleHttp2, SilentPeer, SlowHead, SlowReader, StuckReader
+from crowd import (Crowd, HalfBody, IdleHttp1, IdleHttp2, SilentPeer, SlowHead, SlowReader,
+                   StuckReader)
 from ledger import DIMENSION, Ledger
 from steady import Steady
 from suite import MIB, Connection, Report, Unanswered, Watched, begin, make_index, wait_until
@@ -184,8 +185,8 @@ def at_the_limit(options, report: Report, home: Path) -> None:
 
 
 def without_files(options, report: Report, home: Path) -> None:
-    """Fewer files than connections are asked for: those that are there are read for, others wait, and
-    so do writes, which need files; silent peers are cut off, and all goes on."""
+    """Fewer files than connections are asked for: who is there can read, others wait, and so do
+    writes, which need files; silent peers are cut off, and all goes on."""
     before = ("prlimit", f"--nofile={FEW_FILES}:{FEW_FILES}")
     flags = ("--header-timeout-s", str(HEAD_S))
     with Watched(options.binary, home, flags, before=before) as server:

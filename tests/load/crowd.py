@@ -1,7 +1,7 @@
 """Clients that a server must bear: idle ones, slow ones, stuck ones.
 
-Each is one connection with three parts: `begin` opens it, `hold` lasts until the crowd is told to go
-(or the server has cut it off), `finish` says what was wrong with the way the server treated it.
+Each is one connection with three parts: `begin` opens it, `hold` lasts until the crowd is told to
+go (or the server has cut it off), `finish` says what was wrong with the way the server treated it.
 All of them run in one thread, however many they are.
 """
 

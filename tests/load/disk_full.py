@@ -3,11 +3,11 @@
 
 Goal: on a disk without room a growing write is answered 429 RESOURCE_EXHAUSTED and has no effect,
 reads and queries go on, deletes too while a little is left; nothing is answered with another error
-(but for counts, which may be answered 503 while a write is stuck that was under way);
-when there is room again, writes work without a restart; what was acknowledged is there, also after a
-restart on the full disk. Method: the data folder on a small file system (tmpfs of 64 MiB, ext4 of
-512 MiB; root needed, otherwise a visible skip). A file beside the data, the ballast, takes the room
-away while writers, a taker of backups and a maker of indexes from them are at work; then the file is
+(but for counts, which may be answered 503 while a write is stuck that was under way); when there is
+room again, writes work without a restart; what was acknowledged is there, also after a restart on
+the full disk. Method: the data folder on a small file system (tmpfs of 64 MiB, ext4 of 512 MiB;
+root needed, otherwise a visible skip). A file beside the data, the ballast, takes the room away
+while writers, a taker of backups and a maker of indexes from them are at work; then the file is
 deleted. Once more with the server's own data as what fills the disk.
 
     disk_full.py                1 round on each kind of file system

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """A sync that fails: the server stops to acknowledge, for good, and says so.
 
-Goal: after a failed sync the kernel may have thrown the bytes away and call the next sync a success,
-so nothing may be acknowledged any more until the data is opened again; readiness says no, what the
-control plane knows can be read, records can be read or are answered 503; after a restart everything
-acknowledged is there. Method: a small library (sync_shim.c) that lets
-syncs fail while a file exists. A writer at work, the file appears for a moment, and is gone again:
-the disk is well by then, the server must still refuse. Restart, compare, on with the next round.
+Goal: after a failed sync the kernel may have thrown the bytes away and call the next sync a
+success, so nothing may be acknowledged any more until the data is opened again; readiness says no,
+what the control plane knows can be read, records can be read or are answered 503; after a restart
+everything acknowledged is there. Method: a small library (sync_shim.c) that lets syncs fail while a
+file exists. A writer at work, the file appears for a moment, and is gone again: the disk is well by
+then, the server must still refuse. Restart, compare, on with the next round.
 
     fsync_fails.py              20 failures
     fsync_fails.py --long       500
 
-`--self-test` alone also runs before the rounds: a server that goes on to acknowledge is noticed. That
-server is the real one, with a failure that never comes.
+`--self-test` alone also runs before the rounds: a server that goes on to acknowledge is noticed.
+That server is the real one, with a failure that never comes.
 """
 
 import random

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Garbage on every port: nothing panics, memory stays, an ordinary client is served.
 
-Goal: whatever bytes arrive, the server answers with a 4xx or closes the connection; it never panics,
-never answers 5xx, and does not grow. Method: seeded connections of many kinds to the control plane
-and to an index, half of them damaged from good requests: random bytes, HTTP/1.1 with huge or broken
-heads, random frames of HTTP/2, streams that are reset as soon as they are opened, floods of settings
-and pings, headers without an end, gzip that unpacks to gigabytes, JSON a million levels deep, gRPC
-frames with wrong lengths. A client in a process of its own works meanwhile and judges every answer
-(steady.py).
+Goal: whatever bytes arrive, the server answers with a 4xx or closes the connection; it never
+panics, never answers 5xx, and does not grow. Method: seeded connections of many kinds to the
+control plane and to an index, half of them damaged from good requests: random bytes, HTTP/1.1 with
+huge or broken heads, random frames of HTTP/2, streams that are reset as soon as they are opened,
+floods of settings and pings, headers without an end, gzip that unpacks to gigabytes, JSON a million
+levels deep, gRPC frames with wrong lengths. A client in a process of its own works meanwhile and
+judges every answer (steady.py).
 
     garbage.py                  1,000 connections
     garbage.py --long           100,000
@@ -41,8 +41,7 @@ THREADS = 8
 GROWTH_MAX_BYTES = 64 * MIB
 P99_MS = 500.0
 ANSWER_S = 20
-# So long a peer that was sent nonsense may say nothing before it counts as one that does not answer;
-# the server waits for the rest of a head itself, for so long as it is told.
+# How long the server waits for the rest of a head, and of a body.
 HEAD_S, STALL_S = 2, 2
 DEEP = 1_000_000
 
@@ -188,7 +187,8 @@ def huge_head(rng: random.Random) -> bytes:
 def wrong_lengths(rng: random.Random) -> bytes:
     """Lengths that contradict one another, or what comes."""
     lines = rng.sample(("Content-Length: 3", "Content-Length: 4", "Content-Length: -1",
-                        "Content-Length: 99999999999999999999", "Content-Length: 18446744073709551615",
+                        "Content-Length: 99999999999999999999",
+                        "Content-Length: 18446744073709551615",
                         "Transfer-Encoding: chunked", "Transfer-Encoding: chunked, chunked",
                         "Transfer-Encoding: gzip, chunked", "Content-Encoding: br",
                         "Expect: 100-continue"), rng.randint(1, 3))
@@ -242,9 +242,10 @@ def wrong_frame_lengths(rng: random.Random) -> bytes:
 def rapid_reset(rng: random.Random) -> bytes:
     """Streams that are opened and reset at once, many of them."""
     block, whole = http2.get("/indexes", "a"), [http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0)]
+    flags = http2.END_HEADERS | http2.END_STREAM
     for number in range(rng.randint(100, 3_000)):
         stream = 2 * number + 1
-        whole.append(http2.frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, stream, block))
+        whole.append(http2.frame(http2.HEADERS, flags, stream, block))
         whole.append(http2.frame(http2.RST_STREAM, 0, stream, b"\0\0\0\x08"))
     return b"".join(whole)
 

@@ -1,4 +1,4 @@
-"""What one writer may find again: every acknowledged record, no refused one, the unknown ones either.
+"""What one writer may find again: all acknowledged records, no refused one, the unknown either way.
 
 Smaller than the oracle of the crash suites, which knows nothing of refusals in the middle of the
 work: here a request may be refused (it must have no effect) or get no clear answer (its records are

@@ -4,15 +4,15 @@
 Goal: what the server holds is bounded by its settings and not by its data; while more comes in than
 can be indexed at once it answers, or refuses with 429 or 503, and never grows until the system ends
 it. Method: the server in a control group with a limit on memory (root and control groups needed,
-otherwise a visible skip) and with small budgets; vectors of ten times a budget and more are written as
-fast as it takes them by two writers, while queries are asked; then a restart in the same group. The
-records are all there, and each of some is its own nearest neighbour.
+otherwise a visible skip) and with small budgets; vectors of ten times a budget and more are written
+as fast as it takes them by two writers, while queries are asked; then a restart in the same group.
+The records are all there, and each of some is its own nearest neighbour.
 
     memory_limit.py             640 MiB, budgets of 16 MiB, 160 MiB of vectors (files: over 640 MiB)
     memory_limit.py --long      768 MiB, budgets of 64 MiB, 3 GiB of vectors
 
-The limit is the sum of the budgets and about 450 MiB that no setting governs: buffers of requests on
-their way, of files being merged, of segments being built.
+The limit is the sum of the budgets and about 450 MiB that no setting governs: buffers of requests
+on their way, of files being merged, of segments being built.
 
 `--self-test` alone shows that the limit bites: a program that takes more is ended, and that is
 noticed; it also runs before.

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Secrets stay where they belong: keys nowhere but with the client, records nowhere but in the data.
+"""Secrets stay where they belong: keys with the client, records in the data, neither in a log.
 
-Goal: the text of an API key is in no log line, no answer, no file of the data folder and in no list of
-processes, whatever happens and at every level of logging; values, metadata and ids of records are in
-no log line and on no page of metrics. Method: two keys (one revoked later) and records with words
-that stand nowhere else; use of every kind, with right and wrong keys, good and bad requests, on REST
-and gRPC, with logging of everything; backups, `verify`, `keys list`, a kill and a restart. Then every
-place is searched for the words, also in base64, in hex and as f32.
+Goal: the text of an API key is in no log line, no answer, no file of the data folder and in no list
+of processes, whatever happens and at every level of logging; values, metadata and ids of records
+are in no log line and on no page of metrics. Method: two keys (one revoked later) and records with
+words that stand nowhere else; use of every kind, with right and wrong keys, good and bad requests,
+on REST and gRPC, with logging of everything; backups, `verify`, `keys list`, a kill and a restart.
+Then every place is searched for the words, also in base64, in hex and as f32.
 
     secrets.py                  the same every time, but for the words
     secrets.py --long           three times, with JSON logs and with TLS too
 
-`--self-test` alone shows that the search can fail: each word is hidden in a place, plainly and packed,
-and must be found; it also runs before.
+`--self-test` alone shows that the search can fail: each word is hidden in a place, plainly and
+packed, and must be found; it also runs before.
 """
 
 import base64
@@ -33,8 +33,7 @@ from pathlib import Path
 import http2
 from suite import Report, Watched, begin, port_of
 
-# Everything of our own; what the libraries below say at `trace` is a matter of theirs, yet they must
-# not have the key either.
+# Also what the libraries below say.
 LEVELS = ("trace", "debug", "info")
 DIMENSION = 8
 
@@ -216,7 +215,7 @@ class Run:
                          + http2.frame(http2.DATA, http2.END_STREAM, 1, data))
 
     def fail_inside(self) -> None:
-        """A failure of the server's own: a file of the index is taken away under it, and restored."""
+        """A failure of the server's own: the files of an index are taken away, and put back."""
         moved = self.server.data / "ix.away"
         # What is open already may still be read: a fresh index must be opened from its files.
         self.server.kill()
@@ -347,7 +346,8 @@ def self_test(report: Report) -> None:
               "in base64, at a third place": base64.b64encode(b"Bearer xy" + text + b" and so on"),
               "packed": unpacked(b"junk" + gzip.compress(b"a" + text))}
     for how, content in hidden.items():
-        report.check(f"self-test: a key {how} is found", words.found_in(content, {"key"}) == ["key"])
+        found = words.found_in(content, {"key"})
+        report.check(f"self-test: a key {how} is found", found == ["key"], found)
     report.check("self-test: a value is found",
                  words.found_in(b"values: [1234.5677490234375]", {"value"}) == ["value"])
     report.check("self-test: nothing is found where nothing is",

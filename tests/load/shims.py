@@ -1,7 +1,7 @@
 """Small libraries that are loaded before the system's own, to make the machine misbehave.
 
-They are compiled when they are needed, which takes a tenth of a second; without a compiler the tests
-that need them are skipped.
+They are compiled when they are needed, which takes a tenth of a second; without a compiler the
+tests that need them are skipped.
 """
 
 import os

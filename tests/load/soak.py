@@ -4,9 +4,9 @@
 Goal: nothing leaks. Method: the load of the crash suites (upserts, overwrites, deletions, backups,
 indexes made from them, deletion of both) at a bounded rate, and queries beside it; budgets and
 thresholds are set low, so that caches are full and everything that goes on in the background (files
-flushed, segments built and merged, what was deleted removed) goes on all the time. Every half minute
-the load pauses and everything is compared with the oracle. The server's numbers are read all the
-time; through those after a warm-up of a third a straight line is laid, and its rise over the
+flushed, segments built and merged, what was deleted removed) goes on all the time. Every half
+minute the load pauses and everything is compared with the oracle. The server's numbers are read all
+the time; through those after a warm-up of a third a straight line is laid, and its rise over the
 measured time must be small.
 
     soak.py                     30 seconds: only gross leaks show in so short a time
@@ -14,10 +14,11 @@ measured time must be small.
     soak.py --minutes M         so long
 
 Bounds, over the measured time: memory 16 MiB and 5 % an hour, and 32 MiB more for the short form,
-which ends before all caches are full; 10 open files; 8 threads; 48 MiB of disk (256 MiB below 45 minutes: what is removed is removed
-after 15 to 20 minutes, so that until then there is more and more); p99 of the second
-half at most one and a half times that of the first and 50 ms. `--self-test` alone shows that a line that rises is
-noticed, and one that does not is not; it also runs before.
+which ends before all caches are full; 10 open files; 8 threads; 48 MiB of disk (256 MiB below 45
+minutes: what is removed is removed after 15 to 20 minutes, so that until then there is more and
+more); p99 of the second half at most one and a half times that of the first and 50 ms.
+`--self-test` alone shows that a line that rises is noticed, and one that does not is not; it also
+runs before.
 """
 
 import os

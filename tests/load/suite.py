@@ -21,8 +21,8 @@ from client import Connection, Control, Data, Refused, Reply, Unanswered, port_o
 from server import Server, ServerGone, end_cleanly_on_sigterm, find_binary  # noqa: E402
 
 __all__ = ["Connection", "Control", "Data", "Numbers", "Refused", "Reply", "Report", "Server",
-           "ServerGone", "Unanswered", "Watched", "begin", "find_binary", "make_index", "percentile",
-           "port_of", "wait_until"]
+           "ServerGone", "Unanswered", "Watched", "begin", "find_binary", "make_index",
+           "percentile", "port_of", "wait_until"]
 
 # What a log must never hold.
 PANIC = "panicked"

@@ -21,7 +21,7 @@ pub enum EngineError {
     #[error("the write was not confirmed within {0:?}; its outcome is unknown")]
     Deadline(std::time::Duration),
     /// Writes before a read were not confirmed by the store for so long that the read gave up.
-    #[error("earlier writes were not confirmed within {0:?}, so nothing can be read that holds them")]
+    #[error("earlier writes were not confirmed within {0:?}, so their state cannot be read")]
     Unsettled(std::time::Duration),
     /// Rows did not fit together: a defect of ours.
     #[error("rows do not fit together")]
