@@ -114,11 +114,11 @@ impl Catalog {
         Ok(self.shared.database.close().await?)
     }
 
-    /// Whether changes are taken: not after a failed one, nor after closing. A server that answers
-    /// `false` needs a restart.
+    /// Whether changes are taken: not after a failed one, nor after closing, nor when the store below
+    /// has failed to sync, whoever wrote. A server that answers `false` needs a restart.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        !self.shared.poisoned.load(Ordering::Acquire)
+        !self.shared.poisoned.load(Ordering::Acquire) && self.shared.storage.is_healthy()
     }
 
     /// Everything, at one moment.

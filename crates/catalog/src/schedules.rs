@@ -177,7 +177,7 @@ impl Contents {
     /// The schedules whose run is due, the longest overdue first.
     #[must_use]
     pub fn schedules_due(&self, now: Timestamp) -> Vec<Arc<BackupSchedule>> {
-        let due = self.schedules().values().filter(|one| one.enabled && one.next_run <= now);
+        let due = self.schedules().values().filter(|one| one.is_due(now));
         let mut found: Vec<_> = due.cloned().collect();
         found.sort_by_key(|one| (one.next_run, one.id));
         found

@@ -20,6 +20,9 @@ pub enum EngineError {
     /// The store did not confirm a write in time. The outcome is unknown: all of it or nothing.
     #[error("the write was not confirmed within {0:?}; its outcome is unknown")]
     Deadline(std::time::Duration),
+    /// Writes before a read were not confirmed by the store for so long that the read gave up.
+    #[error("earlier writes were not confirmed within {0:?}, so their state cannot be read")]
+    Unsettled(std::time::Duration),
     /// Rows did not fit together: a defect of ours.
     #[error("rows do not fit together")]
     Chunk(#[from] ChunkError),
@@ -50,6 +53,7 @@ impl EngineError {
             | Self::Row(_)
             | Self::Stopped(_)
             | Self::Deadline(_)
+            | Self::Unsettled(_)
             | Self::Chunk(_)
             | Self::SearchDied
             | Self::Retired(_)
@@ -68,7 +72,7 @@ impl Classify for EngineError {
             Self::Deadline(_) => ErrorKind::DeadlineExceeded,
             Self::SearchDied => ErrorKind::Internal,
             Self::Retired(_) => ErrorKind::NotFound,
-            Self::Stopped(_) | Self::ShuttingDown => ErrorKind::Unavailable,
+            Self::Unsettled(_) | Self::Stopped(_) | Self::ShuttingDown => ErrorKind::Unavailable,
         }
     }
 }

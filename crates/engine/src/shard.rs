@@ -202,13 +202,19 @@ impl Shard {
     }
 
     /// A view all of whose writes are durable, so that several reads of it agree with each other.
-    /// Waits for at most the writes that were in flight: a few flush intervals.
+    /// Waits for at most the writes that were in flight: a few flush intervals. Gives up on a store
+    /// that confirms nothing, such as a full disk: a caller that waits for ever knows nothing.
     pub(crate) async fn settled_view(&self) -> Result<View, EngineError> {
         const POLL: Duration = Duration::from_micros(500);
+        const WAIT_MAX: Duration = Duration::from_secs(5);
         let view = self.database.view()?;
+        let begun = self.commons.clock.elapsed();
         while self.database.durable_lsn() < view.lsn() {
             if self.is_stopped() {
                 return Err(self.stopped_error());
+            }
+            if self.commons.clock.elapsed().saturating_sub(begun) >= WAIT_MAX {
+                return Err(EngineError::Unsettled(WAIT_MAX));
             }
             self.commons.clock.sleep(POLL).await;
         }

@@ -28,6 +28,9 @@ const SCHEDULE_INTERVAL: Duration = Duration::from_secs(20);
 /// Pause between two rounds of removing what was deleted.
 const REAP_INTERVAL: Duration = Duration::from_secs(30);
 
+/// A memtable below this size would make a file of every few writes.
+const MEMTABLE_BYTES_MIN: usize = 1 << 20;
+
 /// Why the layers do not come up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AssemblyError {
@@ -71,10 +74,7 @@ impl Assembly {
             components.disk.clone(),
             Arc::clone(clock),
             Arc::clone(rng),
-            StorageOptions {
-                block_cache_bytes: settings.block_cache_bytes,
-                ..StorageOptions::default()
-            },
+            storage_options(settings),
         )
         .map_err(AssemblyError::Storage)?;
         let catalog = Catalog::open(&storage, CatalogOptions::new(range))
@@ -135,6 +135,19 @@ fn advice(error: &OpenError) -> &'static str {
         Some(LocalOpenError::Folder { .. } | LocalOpenError::Unusable { .. }) | None => {
             "make it writable for this user, or choose another folder with --data-dir"
         }
+    }
+}
+
+/// WHY one database gets no more than all may have: a busy one fills its own limits long before the
+/// engine, which looks now and then, flushes it.
+fn storage_options(settings: &Settings) -> StorageOptions {
+    let usual = StorageOptions::default();
+    let budget = usize::try_from(settings.write_buffer_bytes).unwrap_or(usize::MAX);
+    StorageOptions {
+        block_cache_bytes: settings.block_cache_bytes,
+        memtable_bytes: usual.memtable_bytes.min((budget / 4).max(MEMTABLE_BYTES_MIN)),
+        unflushed_bytes_max: usual.unflushed_bytes_max.min(budget.max(2 * MEMTABLE_BYTES_MIN)),
+        ..usual
     }
 }
 
@@ -206,5 +219,18 @@ mod tests {
     fn default_settings_are_the_defaults_of_the_engine() {
         let made = engine_options(&Settings::default());
         assert_eq!(format!("{made:?}"), format!("{:?}", EngineOptions::default()));
+        let made = storage_options(&Settings::default());
+        assert_eq!(format!("{made:?}"), format!("{:?}", StorageOptions::default()));
+    }
+
+    #[test]
+    fn one_database_holds_no_more_than_all_may() {
+        let cases = [(0, 1, 2), (16, 4, 16), (64, 16, 64), (999, 32, 128)];
+        for (budget, memtable, unflushed) in cases {
+            let settings = Settings { write_buffer_bytes: budget << 20, ..Settings::default() };
+            let made = storage_options(&settings);
+            let seen = (made.memtable_bytes, made.unflushed_bytes_max);
+            assert_eq!(seen, (memtable << 20, unflushed << 20), "{budget} MiB");
+        }
     }
 }

@@ -38,6 +38,9 @@ use crate::{grpc, rest};
 
 /// How long a caller should wait that came while there were too many connections.
 const TURNED_AWAY_RETRY_AFTER_S: u16 = 1;
+/// How long a caller should wait for whom there is no room: on the disk, or in the queue of imports.
+/// Neither ends within moments.
+const LIMITED_RETRY_AFTER_S: u16 = 5;
 
 /// Everything that answering a request needs.
 #[derive(Debug)]
@@ -309,6 +312,10 @@ impl Handler for Front {
             let took = self.clock.elapsed().saturating_sub(begun);
             log(&reply, &request_id, &call, took);
             let mut http = reply.http;
+            let is_limited = |error: &ApiError| error.kind() == ErrorKind::RateLimited;
+            if reply.error.as_ref().is_some_and(is_limited) {
+                http.headers_mut().insert(header::RETRY_AFTER, LIMITED_RETRY_AFTER_S.into());
+            }
             reply::mark(http.headers_mut(), &request_id, took);
             http
         })
@@ -360,9 +367,13 @@ fn log(reply: &Reply, request_id: &str, call: &str, took: Duration) {
         ErrorKind::Unavailable | ErrorKind::DeadlineExceeded => {
             tracing::warn!(request_id, call, took_us, %error, cause, "request failed");
         }
-        ErrorKind::InvalidArgument
-        | ErrorKind::Unprocessable
-        | ErrorKind::Unauthenticated
+        // WHY without the message: it quotes the request, and records have no place in a log. The
+        // caller has it, and finds this line by the id of the request.
+        ErrorKind::InvalidArgument | ErrorKind::Unprocessable => {
+            let code = error.kind().codes().0;
+            tracing::debug!(request_id, call, took_us, code, "request refused");
+        }
+        ErrorKind::Unauthenticated
         | ErrorKind::Forbidden
         | ErrorKind::PermissionDenied
         | ErrorKind::NotFound

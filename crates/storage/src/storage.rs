@@ -14,11 +14,11 @@ use slatedb::config::{
 };
 use slatedb::db_cache::moka::{MokaCache, MokaCacheOptions};
 use slatedb::db_cache::{CacheTarget, DbCache};
-use slatedb::{BlockCachePolicy, CompactorBuilder, Db, SstBlockSize};
+use slatedb::{BlockCachePolicy, CompactorBuilder, Db, SstBlockSize, VersionedManifest, WalReader};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::clock::DatabaseClock;
+use crate::clock::{Ahead, DatabaseClock};
 use crate::compaction::{CompactionWish, L0_FILES_MAX, SchedulerSupplier};
 use crate::local::{LocalOptions, LocalStore, Need};
 use crate::{Database, DatabasePath, OpenError, Parent, Pin, StorageError, StorageOptions};
@@ -41,6 +41,7 @@ struct Shared {
     store: Arc<dyn ObjectStore>,
     local: Option<LocalStore>,
     clock: Arc<dyn Clock>,
+    ahead: Arc<Ahead>,
     rng: Arc<dyn Rng>,
     cache: Arc<dyn DbCache>,
     options: StorageOptions,
@@ -95,7 +96,15 @@ impl Storage {
             time_to_idle: None,
         });
         Self {
-            shared: Arc::new(Shared { store, local, clock, rng, cache: Arc::new(cache), options }),
+            shared: Arc::new(Shared {
+                store,
+                local,
+                clock,
+                ahead: Arc::default(),
+                rng,
+                cache: Arc::new(cache),
+                options,
+            }),
         }
     }
 
@@ -134,6 +143,12 @@ impl Storage {
         self.shared.local.as_ref()
     }
 
+    /// Whether the store takes writes at all: not after a failed sync, until it is opened again.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.shared.local.as_ref().is_none_or(|local| local.healthy().is_ok())
+    }
+
     /// Asks whether there is room for `bytes` more, before anything is written. A store without a
     /// disk of its own always says yes.
     ///
@@ -151,8 +166,8 @@ impl Storage {
     /// # Errors
     /// [`StorageError`] when the store fails or data is damaged.
     pub async fn open(&self, path: &DatabasePath) -> Result<Database, StorageError> {
-        let parents = self.parents(path).await?.unwrap_or_default();
-        self.open_with(path, &parents).await
+        let manifest = self.admin(path).read_manifest(None).await?;
+        self.open_with(path, manifest.as_ref()).await
     }
 
     /// Opens a database that must be there: its absence is damage, not a reason to start empty.
@@ -160,8 +175,8 @@ impl Storage {
     /// # Errors
     /// [`StorageError::DatabaseMissing`], or as [`Self::open`].
     pub async fn open_existing(&self, path: &DatabasePath) -> Result<Database, StorageError> {
-        match self.parents(path).await? {
-            Some(parents) => self.open_with(path, &parents).await,
+        match self.admin(path).read_manifest(None).await? {
+            Some(manifest) => self.open_with(path, Some(&manifest)).await,
             None => Err(StorageError::DatabaseMissing(path.to_string())),
         }
     }
@@ -169,9 +184,12 @@ impl Storage {
     async fn open_with(
         &self,
         path: &DatabasePath,
-        parents: &[Parent],
+        manifest: Option<&VersionedManifest>,
     ) -> Result<Database, StorageError> {
-        let quiet_until = if parents.is_empty() {
+        if let Some(manifest) = manifest {
+            self.catch_up(path, manifest).await?;
+        }
+        let quiet_until = if manifest.is_none_or(|manifest| manifest.external_dbs().is_empty()) {
             Timestamp::default()
         } else {
             after(self.now(), self.shared.options.clone_quiet)
@@ -194,6 +212,31 @@ impl Storage {
             .build()
             .await?;
         Ok(Database::new(db, path.clone(), wish))
+    }
+
+    /// Makes sure that the time of databases is not before the last write of this one: that of its
+    /// files, or of the last object of its log.
+    async fn catch_up(
+        &self,
+        path: &DatabasePath,
+        manifest: &VersionedManifest,
+    ) -> Result<(), StorageError> {
+        let mut stamp_ms = manifest.last_l0_clock_tick();
+        let log = WalReader::new(store_path(path), Arc::clone(&self.shared.store));
+        let objects = log.list(manifest.replay_after_wal_id().saturating_add(1)..).await?;
+        // Fences are empty objects.
+        for object in objects.iter().rev() {
+            let (mut entries, mut is_empty) = (object.iterator().await?, true);
+            while let Some(entry) = entries.next().await? {
+                stamp_ms = stamp_ms.max(entry.create_ts.unwrap_or(i64::MIN));
+                is_empty = false;
+            }
+            if !is_empty {
+                break;
+            }
+        }
+        self.shared.ahead.note(self.clock().as_ref(), stamp_ms);
+        Ok(())
     }
 
     /// Whether a database exists at `path`.
@@ -317,7 +360,8 @@ impl Storage {
     }
 
     fn database_clock(&self) -> Arc<DatabaseClock> {
-        Arc::new(DatabaseClock(Arc::clone(&self.shared.clock)))
+        let (clock, ahead) = (Arc::clone(&self.shared.clock), Arc::clone(&self.shared.ahead));
+        Arc::new(DatabaseClock { clock, ahead })
     }
 
     fn admin(&self, path: &DatabasePath) -> Admin {

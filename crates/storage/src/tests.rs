@@ -61,6 +61,33 @@ async fn a_batch_is_durable_and_in_order() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_put_right_while_the_server_is_off_does_not_stop_writes() {
+    let store = Arc::new(InMemory::new());
+    let path = DatabasePath::new("a");
+    let year = Duration::from_secs(365 * 86_400);
+    // A year ahead, then two years ahead and cut off, then as the machine has it.
+    for (ahead, is_cut_off) in [(year, false), (2 * year, true), (Duration::ZERO, true)] {
+        let clock = Arc::new(ShiftedClock::new(Arc::new(SystemClock::new())));
+        clock.advance(ahead);
+        let rng = Arc::new(SeededRng::new(1));
+        let options = StorageOptions::default();
+        let storage = Storage::on_store(Arc::clone(&store) as _, clock as _, rng, options);
+        for other in ["b", "a"] {
+            // What one database has seen holds for all: they share the files of clones.
+            storage.open(&DatabasePath::new(other)).await.unwrap().close().await.unwrap();
+        }
+        let database = storage.open(&path).await.unwrap();
+        let write = put(&database, &[("k", "v")]);
+        tokio::time::timeout(Duration::from_secs(5), write).await.expect("a stamp is refused");
+        if is_cut_off {
+            database.abandon().await.unwrap();
+        } else {
+            database.close().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_view_does_not_see_later_writes() {
     let (storage, _) = storage();
     let database = storage.open(&DatabasePath::new("a")).await.unwrap();

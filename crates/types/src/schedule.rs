@@ -90,6 +90,17 @@ pub struct BackupSchedule {
 }
 
 impl BackupSchedule {
+    /// Whether a run is due. That is also so when the next one is farther away than the one after
+    /// the next can be: the clock was ahead when it was named, and would keep it from running.
+    ///
+    /// WHY not "than the next one": a clock that is set back a little, just after a run, would make
+    /// that run a second time.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        let overdue = self.next_run <= now;
+        self.enabled && (overdue || self.next_run > self.run_after(self.run_after(now)))
+    }
+
     /// The run that follows `now`.
     #[must_use]
     pub fn run_after(&self, now: Timestamp) -> Timestamp {
@@ -97,7 +108,8 @@ impl BackupSchedule {
         let (Some(created), Some(now)) = (moment(self.created_at), moment(now)) else {
             return far;
         };
-        let Some(first) = first_run(created) else { return far };
+        // A schedule that was made while the clock was ahead begins now.
+        let Some(first) = first_run(created.min(now)) else { return far };
         let next = self.frequency.next(first, now);
         next.map_or(far, |run| Timestamp(run.timestamp_millis()))
     }
@@ -198,6 +210,26 @@ mod tests {
         let now = Timestamp::from_rfc3339("2026-01-30T06:00:01Z").unwrap();
         assert_eq!(schedule.backup_name(now), "nightly-20260130T060001Z");
         assert_eq!(schedule.expiry(now).rfc3339(), "2026-02-06T06:00:01.000Z");
+    }
+
+    #[test]
+    fn a_run_that_a_wrong_clock_named_does_not_silence_a_schedule() {
+        let at = |text: &str| Timestamp::from_rfc3339(text).unwrap();
+        let now = at("2026-01-30T12:00:00Z");
+        for frequency in [Frequency::Daily, Frequency::Weekly, Frequency::Monthly] {
+            let mut schedule = schedule(frequency, "2026-01-01T00:00:00Z");
+            schedule.next_run = schedule.run_after(now);
+            assert!(!schedule.is_due(now), "the next run is later");
+            // The clock is set back by an hour, to just before the run that was just done.
+            schedule.next_run = schedule.run_after(schedule.run_after(now));
+            assert!(!schedule.is_due(now), "nothing runs twice");
+            schedule.next_run = schedule.run_after(at("2039-01-01T00:00:00Z"));
+            assert!(schedule.is_due(now), "2039 was a mistake");
+            schedule.created_at = at("2039-01-01T00:00:00Z");
+            assert!(schedule.is_due(now) && schedule.run_after(now) < at("2026-02-01T00:00:00Z"));
+            schedule.enabled = false;
+            assert!(!schedule.is_due(now));
+        }
     }
 
     proptest! {

@@ -127,8 +127,11 @@ impl SpaceGuard {
         self.free_bytes_min
     }
 
-    /// Says whether a caller may write `bytes` more, before the write is begun. Cheap: every put
-    /// measures, so this only measures itself while the answer is no.
+    /// Says whether a caller may write `bytes` more, before the write is begun.
+    ///
+    /// WHY it measures each time, and not only puts: other programs use the disk too. A write that is
+    /// let in on an old figure finds the disk full below the database, where nobody refuses it any
+    /// more: it waits, and with it whoever wants to see a state that holds it.
     ///
     /// # Errors
     /// [`DiskError::Full`]. It ends by itself as soon as there is room.
@@ -137,7 +140,8 @@ impl SpaceGuard {
             Need::Growth => self.free_bytes_min,
             Need::Upkeep => self.free_bytes_min / FLOOR_PART,
         };
-        let known = self.free_bytes.load(Ordering::Relaxed);
+        let measured = self.measured();
+        let known = self.free_bytes.fetch_min(measured, Ordering::Relaxed).min(measured);
         if known.saturating_sub(bytes) >= wanted {
             // Callers may race here; the next put measures, so only wrapping round must not happen.
             let less = |free: u64| Some(free.saturating_sub(bytes));
@@ -160,17 +164,22 @@ impl SpaceGuard {
     }
 
     fn check(&self, wanted_bytes: u64, bytes: u64) -> Result<(), DiskError> {
-        let free_bytes = match self.probe.measure() {
-            Ok(space) => space.free_bytes,
-            Err(error) => {
-                tracing::warn!(%error, "could not measure free space");
-                u64::MAX
-            }
-        };
+        let free_bytes = self.measured();
         self.free_bytes.store(free_bytes, Ordering::Relaxed);
         if free_bytes.saturating_sub(bytes) < wanted_bytes {
             return Err(DiskError::Full { free_bytes, wanted_bytes });
         }
         Ok(())
+    }
+
+    /// Free bytes now; all there can be when the system does not say.
+    fn measured(&self) -> u64 {
+        match self.probe.measure() {
+            Ok(space) => space.free_bytes,
+            Err(error) => {
+                tracing::warn!(%error, "could not measure free space");
+                u64::MAX
+            }
+        }
     }
 }

@@ -284,6 +284,19 @@ async fn what_is_admitted_counts_before_it_is_written() {
     space.admit(Need::Growth, MIB).unwrap();
 }
 
+#[tokio::test]
+async fn room_that_another_program_takes_is_noticed_by_the_next_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, probe) = probed(folder.path(), 50 * MIB);
+    let space = store.space();
+    space.admit(Need::Growth, 1).unwrap();
+    probe.0.store(0, Ordering::Relaxed);
+    assert!(space.admit(Need::Growth, 1).is_err(), "no put has measured since");
+    assert!(space.admit(Need::Upkeep, 1).is_err());
+    probe.0.store(50 * MIB, Ordering::Relaxed);
+    space.admit(Need::Growth, 1).unwrap();
+}
+
 #[test]
 fn the_default_limit_follows_the_size_of_the_disk() {
     let folder = tempfile::tempdir().unwrap();
