@@ -150,7 +150,8 @@ class Part:
 def load_once(name: str, what: str) -> Part:
     """One of the programs that have a long form of their own, to be run once."""
     file = f"tests/load/{name}.py"
-    return Part(name.replace("_", "-"), what, 1, "runs", f"{file} --long --seed {{seed}}", 300, file)
+    command = f"{file} --long --seed {{seed}}"
+    return Part(name.replace("_", "-"), what, 1, "runs", command, 300, file)
 
 
 SIM = "cargo run --release --quiet --package lodgepole-sim --example"
