@@ -342,7 +342,10 @@ def run_next(progress: Progress, build: Build, results: Results, seconds: float,
     log = results.folder / f"{part.name}-{progress.calls:04}.log"
     log.write_bytes(b"")
     began = time.monotonic()
-    ran = part.run(Bench(log, PART_MAX_S, ready), command.split())
+    try:
+        ran = part.run(Bench(log, PART_MAX_S, ready), command.split())
+    except Exception as problem:  # One that cannot be run must not keep the others from running.
+        return f"FAILED: {type(problem).__name__}: {problem}", Outcome(failed=1)
     found = part.read(ran)
     line = line_of(part, found, command=command, seed=seed, commit=build.commit,
                    product=build.product, end=first + count,

@@ -192,6 +192,18 @@ class Long(unittest.TestCase):
         missing = dataclasses.replace(part, needs="tests/not/there.py")
         self.assertEqual((self.call(missing), len(calls)), (0, 1))
 
+    def test_a_part_that_cannot_be_run_fails_and_the_others_go_on(self) -> None:
+        def broken(*_) -> Ran:
+            raise OSError("no disk")
+
+        part, calls = answering(self.GOOD)
+        parts = [dataclasses.replace(part, name="broken", run=broken), part]
+        with contextlib.redirect_stdout(io.StringIO()), \
+                contextlib.redirect_stderr(io.StringIO()), \
+                mock.patch.object(Build, "now", return_value=BUILD):
+            self.assertEqual(long.run(parts, self.results, minutes=None, fresh=False), 1)
+        self.assertEqual((len(calls), self.reached(part)), (3, 100))
+
     def test_other_sources_begin_anew_and_another_commit_of_the_same_does_not(self) -> None:
         part, calls = answering(self.GOOD)
         self.call(part)
