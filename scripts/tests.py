@@ -192,6 +192,18 @@ class Long(unittest.TestCase):
         missing = dataclasses.replace(part, needs="tests/not/there.py")
         self.assertEqual((self.call(missing), len(calls)), (0, 1))
 
+    def test_a_part_that_cannot_be_run_fails_and_the_others_go_on(self) -> None:
+        def broken(*_) -> Ran:
+            raise OSError("no disk")
+
+        part, calls = answering(self.GOOD)
+        parts = [dataclasses.replace(part, name="broken", run=broken), part]
+        with contextlib.redirect_stdout(io.StringIO()), \
+                contextlib.redirect_stderr(io.StringIO()), \
+                mock.patch.object(Build, "now", return_value=BUILD):
+            self.assertEqual(long.run(parts, self.results, minutes=None, fresh=False), 1)
+        self.assertEqual((len(calls), self.reached(part)), (3, 100))
+
     def test_other_sources_begin_anew_and_another_commit_of_the_same_does_not(self) -> None:
         part, calls = answering(self.GOOD)
         self.call(part)
@@ -216,10 +228,10 @@ class Long(unittest.TestCase):
     def test_other_programs_are_counted_as_they_print_it(self) -> None:
         sent = long.printed_by_openapi(Ran(0, "3050 requests to 9 operations\n9 passed, 0 failed"))
         self.assertEqual((sent.figures, sent.outcome), ({"cases": 3050}, Outcome(9)))
-        line = "name=actors count=300 lost=0 torn=0 wrong=0"
-        simulated = long.printed_by_simulation(Ran(0, f"seed 7\n{line}\n"))
-        self.assertEqual((simulated.figures["count"], simulated.outcome), (300, Outcome(300)))
-        for broken in (Ran(1, f"{line}\n"), Ran(0, "done\n")):
+        line = "lost=0 torn=0 wrong=0\n300 passed, 0 failed\n"
+        simulated = long.printed_by_simulation(Ran(0, f"seeds 0..300 in 7 s\n{line}"))
+        self.assertEqual((simulated.figures["cases"], simulated.outcome), (300, Outcome(300)))
+        for broken in (Ran(1, line), Ran(0, "lost=0\n")):
             self.assertEqual(long.printed_by_simulation(broken).outcome.failed, 1)
         part = dataclasses.replace(MADE_UP, counts="runs")
         found = long.printed_by_cargo(Ran(0, "test result: ok. 3 passed; 0 failed; 0 ignored\n"))

@@ -33,7 +33,7 @@ from server import Server, ServerGone, end_cleanly_on_sigterm, find_binary
 
 KILLS = 50
 WRITERS = 4
-LOAD_S = (0.05, 0.6)
+LOAD_S = (0.05, 0.5)
 # This share of the starts is killed, after so many seconds.
 STARTS_KILLED = 0.3
 START_S = (0.005, 0.15)

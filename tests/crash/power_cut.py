@@ -38,7 +38,7 @@ from server import NothingTested, Server, ServerGone, end_cleanly_on_sigterm, fi
 CUTS = 20
 WRITERS = 3
 CALM_S = 0.015
-LOAD_S = (0.1, 1.0)
+LOAD_S = (0.1, 0.8)
 WITNESS = "never-synced"
 
 
