@@ -30,9 +30,9 @@ impl Bench {
             "schedule": {"type": "time-based", "frequency": "daily"},
             "retention": {"expire_after_days": 9},
         });
-        let ctx = at(ApiVersion::V2026_07);
-        let made = self.service.create_backup_schedule(&ctx, index, body.to_string().as_bytes());
-        ScheduleId::parse(&text(&to_json(&made.await.unwrap())["schedule_id"])).unwrap()
+        let (ctx, body) = (at(ApiVersion::V2026_07), body.to_string());
+        let made = self.service.create_backup_schedule(&ctx, index, body.as_bytes()).await;
+        ScheduleId::parse(&text(&to_json(&made.unwrap())["schedule_id"])).unwrap()
     }
 }
 
