@@ -14,13 +14,14 @@ use slatedb::config::{
 };
 use slatedb::db_cache::moka::{MokaCache, MokaCacheOptions};
 use slatedb::db_cache::{CacheTarget, DbCache};
-use slatedb::{BlockCachePolicy, CompactorBuilder, Db, SstBlockSize};
+use slatedb::{BlockCachePolicy, CompactorBuilder, Db, SstBlockSize, VersionedManifest};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::clock::DatabaseClock;
 use crate::compaction::{CompactionWish, L0_FILES_MAX, SchedulerSupplier};
 use crate::local::{LocalOptions, LocalStore, Need};
+use crate::sealed::SealedStore;
 use crate::{Database, DatabasePath, OpenError, Parent, Pin, StorageError, StorageOptions};
 
 /// The unit of reading and caching. A vector row is some kilobytes: larger blocks than SlateDB's
@@ -39,6 +40,8 @@ pub struct Storage {
 
 struct Shared {
     store: Arc<dyn ObjectStore>,
+    /// The same, as databases see it.
+    sealed: Arc<dyn ObjectStore>,
     local: Option<LocalStore>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
@@ -94,9 +97,9 @@ impl Storage {
             time_to_live: None,
             time_to_idle: None,
         });
-        Self {
-            shared: Arc::new(Shared { store, local, clock, rng, cache: Arc::new(cache), options }),
-        }
+        let sealed = Arc::new(SealedStore::new(Arc::clone(&store)));
+        let cache = Arc::new(cache);
+        Self { shared: Arc::new(Shared { store, sealed, local, clock, rng, cache, options }) }
     }
 
     /// The injected clock.
@@ -176,14 +179,15 @@ impl Storage {
         } else {
             after(self.now(), self.shared.options.clone_quiet)
         };
+        self.check_log(path).await?;
         let wish = Arc::new(CompactionWish::new(Arc::clone(self.clock()), quiet_until));
-        let compactor = CompactorBuilder::new(store_path(path), Arc::clone(&self.shared.store))
+        let compactor = CompactorBuilder::new(store_path(path), Arc::clone(&self.shared.sealed))
             .with_options(self.compactor_options())
             .with_system_clock(self.database_clock())
             .with_seed(self.shared.rng.next_u64())
             .with_sst_block_size(BLOCK_SIZE)
             .with_scheduler_supplier(Arc::new(SchedulerSupplier(Arc::clone(&wish))));
-        let db = Db::builder(store_path(path), Arc::clone(&self.shared.store))
+        let db = Db::builder(store_path(path), Arc::clone(&self.shared.sealed))
             .with_settings(self.settings())
             .with_system_clock(self.database_clock())
             .with_seed(self.shared.rng.next_u64())
@@ -201,7 +205,7 @@ impl Storage {
     /// # Errors
     /// [`StorageError`] when the store fails.
     pub async fn exists(&self, path: &DatabasePath) -> Result<bool, StorageError> {
-        Ok(self.admin(path).read_manifest(None).await?.is_some())
+        Ok(self.newest_manifest(path).await?.is_some())
     }
 
     /// The names of the folders directly below `folder`.
@@ -246,7 +250,7 @@ impl Storage {
     /// # Errors
     /// [`StorageError`] when the store fails.
     pub async fn pins(&self, path: &DatabasePath) -> Result<Vec<Pin>, StorageError> {
-        let Some(manifest) = self.admin(path).read_manifest(None).await? else {
+        let Some(manifest) = self.newest_manifest(path).await? else {
             return Ok(Vec::new());
         };
         Ok(manifest
@@ -258,6 +262,13 @@ impl Storage {
                 expires: pin.expire_time.is_some(),
             })
             .collect())
+    }
+
+    pub(crate) async fn newest_manifest(
+        &self,
+        path: &DatabasePath,
+    ) -> Result<Option<VersionedManifest>, StorageError> {
+        Ok(self.admin(path).read_manifest(None).await?)
     }
 
     /// Gives up a checkpoint. The files it held go with the next collections.
@@ -273,7 +284,7 @@ impl Storage {
     /// # Errors
     /// [`StorageError`] when the store fails.
     pub async fn parents(&self, path: &DatabasePath) -> Result<Option<Vec<Parent>>, StorageError> {
-        let Some(manifest) = self.admin(path).read_manifest(None).await? else {
+        let Some(manifest) = self.newest_manifest(path).await? else {
             return Ok(None);
         };
         let parents = manifest
@@ -321,7 +332,7 @@ impl Storage {
     }
 
     fn admin(&self, path: &DatabasePath) -> Admin {
-        AdminBuilder::new(store_path(path), Arc::clone(&self.shared.store))
+        AdminBuilder::new(store_path(path), Arc::clone(&self.shared.sealed))
             .with_system_clock(self.database_clock())
             .with_seed(self.shared.rng.next_u64())
             .build()
