@@ -16,6 +16,8 @@ mod embed;
 mod fetch;
 mod fetch_by_metadata;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod imports;
 mod list;
 mod metadata_schema;

@@ -33,6 +33,8 @@ use crate::{CatalogError, Contents, HiddenIndex, PortRange};
 
 /// Where the catalog lives in its store.
 const PATH: &str = "sys/catalog";
+/// Where the indexes are that it knows.
+const DATA: &str = "ix";
 
 /// What an operator can set about the catalog.
 #[derive(Debug, Clone)]
@@ -81,7 +83,13 @@ impl Catalog {
     /// [`CatalogError::TooNew`] when a newer version wrote it, [`CatalogError::Damaged`] when it
     /// cannot be read or contradicts itself, [`CatalogError::Storage`] when the store fails.
     pub async fn open(storage: &Storage, options: CatalogOptions) -> Result<Self, CatalogError> {
-        let database = storage.open(&DatabasePath::new(PATH)).await?;
+        let path = DatabasePath::new(PATH);
+        // An empty catalog over the data of indexes would have all of it removed.
+        if !storage.exists(&path).await? && !storage.folders(DATA).await?.is_empty() {
+            let lost = format!("{PATH} is missing, but there are indexes in {DATA}");
+            return Err(CatalogError::Damaged(lost));
+        }
+        let database = storage.open(&path).await?;
         let loaded = load(&database, storage.clock().now()).await;
         let contents = match loaded {
             Ok(contents) => contents,

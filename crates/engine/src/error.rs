@@ -2,7 +2,7 @@
 
 use lodgepole_rows::RowError;
 use lodgepole_search::{ChunkError, SegmentError};
-use lodgepole_storage::StorageError;
+use lodgepole_storage::{SealError, StorageError};
 use lodgepole_types::{Classify, ErrorKind, IndexId, MetadataError, NamespaceName, RecordId};
 
 /// A failed life-cycle operation: open, checkpoint, clone, reap.
@@ -32,6 +32,9 @@ pub enum EngineError {
     /// A segment's file is gone. It is built anew from the records.
     #[error("a segment is missing; it is rebuilt from the records")]
     SegmentMissing,
+    /// A segment's file is cut, or is another one. It is built anew from the records.
+    #[error("{0}; the segment is rebuilt from the records")]
+    SegmentSeal(SealError),
     /// A search thread died: a defect of ours.
     #[error("a search died")]
     SearchDied,
@@ -48,7 +51,7 @@ impl EngineError {
     pub(crate) fn is_of_segment(&self) -> bool {
         match self {
             Self::Segment(error) => !matches!(error, SegmentError::Stopped | SegmentError::Io(_)),
-            Self::SegmentMissing => true,
+            Self::SegmentMissing | Self::SegmentSeal(_) => true,
             Self::Storage(_)
             | Self::Row(_)
             | Self::Stopped(_)
@@ -66,7 +69,7 @@ impl Classify for EngineError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Storage(error) => error.kind(),
-            Self::Row(_) | Self::SegmentMissing => ErrorKind::DataLoss,
+            Self::Row(_) | Self::SegmentMissing | Self::SegmentSeal(_) => ErrorKind::DataLoss,
             Self::Chunk(error) => error.kind(),
             Self::Segment(error) => error.kind(),
             Self::Deadline(_) => ErrorKind::DeadlineExceeded,

@@ -132,6 +132,7 @@ impl SegmentStore {
         let blob = match self.storage.open_blob(&path_of(id)).await {
             Ok(blob) => blob,
             Err(StorageError::BlobMissing(_)) => return Err(EngineError::SegmentMissing),
+            Err(StorageError::Sealed(seal)) => return Err(EngineError::SegmentSeal(seal)),
             Err(error) => return Err(error.into()),
         };
         let segment = Arc::new(Segment::open(Arc::new(FileBytes(blob.clone())))?);

@@ -29,6 +29,8 @@ pub use ranges::Ranges;
 pub use schema::{Shape, SparseRule};
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

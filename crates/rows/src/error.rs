@@ -5,7 +5,10 @@
 
 /// A stored value that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a stored {0} row is damaged or of a newer format")]
+#[error(
+    "a stored {0} row is damaged or of a newer format; if a newer version of Lodgepole has written \
+     here, use that one, or a later one"
+)]
 pub struct RowError(pub(crate) &'static str);
 
 impl RowError {

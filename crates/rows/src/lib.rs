@@ -32,4 +32,6 @@ pub use values::{
 };
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -4,4 +4,6 @@
 #![forbid(unsafe_code)]
 
 pub mod crash;
+pub mod fixture;
 pub mod model;
+pub mod rot;

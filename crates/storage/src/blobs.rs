@@ -3,7 +3,9 @@
 //! A blob is written once, as a whole, under a name that is never used again, and is then read as
 //! memory: mapped where the store is a folder of ours, loaded everywhere else. INVARIANT: a name
 //! leads to a whole blob or to nothing, also after a crash; and when [`Storage::finish_blob`] has
-//! answered, the blob survives a power cut.
+//! answered, the blob survives a power cut. Like the objects of databases, a blob ends with a seal of
+//! its length and its name, so that a cut one, or another one in its place, is not taken for it; what
+//! is in between has checksums of its own.
 //!
 //! WHY not through the object store's interface: it takes and gives buffers, and a segment may be
 //! larger than the memory.
@@ -20,6 +22,7 @@ use object_store::{Error, ObjectStoreExt as _, PutPayload};
 
 use crate::local::{LocalFile, Need, blocking};
 use crate::mmap::{Advice, Map};
+use crate::sealed::{SEAL_BYTES, Sealer, sealed_length};
 use crate::{Storage, StorageError};
 
 /// Blobs start at multiples of this in memory: the length of a cache line.
@@ -62,6 +65,7 @@ impl fmt::Display for BlobPath {
 pub struct BlobWriter {
     path: BlobPath,
     target: Target,
+    sealer: Sealer,
 }
 
 enum Target {
@@ -85,10 +89,12 @@ impl BlobWriter {
 impl Write for BlobWriter {
     /// A full or failed disk is a [`DiskError`](crate::local::DiskError) inside the error.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.target {
+        let taken = match &mut self.target {
             Target::File(file) => file.write(bytes),
             Target::Memory(memory) => memory.write(bytes),
-        }
+        }?;
+        self.sealer.add_bytes(&bytes[..taken]);
+        Ok(taken)
     }
 
     /// Makes nothing durable: [`Storage::finish_blob`] does.
@@ -109,7 +115,11 @@ impl fmt::Debug for BlobWriter {
 /// The bytes of a blob, starting at a multiple of 64. Cloning is cheap. They stay readable after
 /// the blob was deleted.
 #[derive(Clone)]
-pub struct Blob(Arc<Bytes>);
+pub struct Blob {
+    memory: Arc<Bytes>,
+    /// Without the seal.
+    length: usize,
+}
 
 enum Bytes {
     Mapped(Map),
@@ -121,17 +131,14 @@ impl Blob {
     /// All bytes; always the same slice. Reading mapped bytes may wait for the disk.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        match &*self.0 {
-            Bytes::Mapped(map) => map.bytes(),
-            Bytes::Loaded(memory, range) => &memory[range.clone()],
-        }
+        &self.memory.all()[..self.length]
     }
 
     /// Bytes that this holds in memory for good. A map holds none: the operating system takes its
     /// pages back when it needs them.
     #[must_use]
     pub fn resident_bytes(&self) -> usize {
-        match &*self.0 {
+        match &*self.memory {
             Bytes::Mapped(_) => 0,
             Bytes::Loaded(memory, _) => memory.len(),
         }
@@ -139,7 +146,7 @@ impl Blob {
 
     /// Says how a range will be read. Only a hint: no answer, and nothing depends on it.
     pub fn advise(&self, range: Range<usize>, advice: Advice) {
-        match &*self.0 {
+        match &*self.memory {
             Bytes::Mapped(map) => {
                 if let Err(error) = map.advise(range, advice) {
                     tracing::debug!(%error, "the system did not take advice on a map");
@@ -150,9 +157,19 @@ impl Blob {
     }
 }
 
+impl Bytes {
+    /// With the seal.
+    fn all(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map.bytes(),
+            Self::Loaded(memory, range) => &memory[range.clone()],
+        }
+    }
+}
+
 impl fmt::Debug for Blob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_mapped = matches!(&*self.0, Bytes::Mapped(_));
+        let is_mapped = matches!(&*self.memory, Bytes::Mapped(_));
         f.debug_struct("Blob")
             .field("length", &self.bytes().len())
             .field("is_mapped", &is_mapped)
@@ -172,7 +189,8 @@ impl Storage {
             Some(local) => Target::File(local.create_file(&path.in_store())?),
             None => Target::Memory(Vec::new()),
         };
-        Ok(BlobWriter { path: path.clone(), target })
+        let sealer = Sealer::new(&path.in_store());
+        Ok(BlobWriter { path: path.clone(), target, sealer })
     }
 
     /// Publishes a blob for good, in place of one that may have the name. Returns its length.
@@ -181,10 +199,20 @@ impl Storage {
     /// [`StorageError`] when the store fails, or a write to the blob had failed. The blob is then
     /// absent, except that a disk which failed to sync its folder may show it or not.
     pub async fn finish_blob(&self, writer: BlobWriter) -> Result<u64, StorageError> {
+        let length = writer.written();
+        let seal = writer.sealer.seal();
         match writer.target {
-            Target::File(file) => Ok(blocking(move || file.finish()).await?),
-            Target::Memory(bytes) => {
-                let length = bytes.len() as u64;
+            Target::File(mut file) => {
+                let finish = move || {
+                    // A failed write is remembered: finishing fails then.
+                    file.write_all(&seal).ok();
+                    file.finish()
+                };
+                blocking(finish).await?;
+                Ok(length)
+            }
+            Target::Memory(mut bytes) => {
+                bytes.extend_from_slice(&seal);
                 self.store().put(&writer.path.in_store(), PutPayload::from(bytes)).await?;
                 Ok(length)
             }
@@ -194,7 +222,8 @@ impl Storage {
     /// Opens a blob for reading: mapped from a local disk, loaded whole from elsewhere.
     ///
     /// # Errors
-    /// [`StorageError::BlobMissing`], or when the store fails.
+    /// [`StorageError::BlobMissing`]; [`StorageError::Sealed`] when it is not the blob that was
+    /// written under this name, or was cut; or when the store fails.
     pub async fn open_blob(&self, path: &BlobPath) -> Result<Blob, StorageError> {
         let location = path.in_store();
         let opened = match self.local() {
@@ -205,7 +234,10 @@ impl Storage {
             None => self.load(&location).await,
         };
         match opened {
-            Ok(bytes) => Ok(Blob(Arc::new(bytes))),
+            Ok(bytes) => {
+                let length = sealed_length(&path.in_store(), bytes.all())?;
+                Ok(Blob { memory: Arc::new(bytes), length })
+            }
             Err(Error::NotFound { .. }) => Err(StorageError::BlobMissing(path.to_string())),
             Err(error) => Err(error.into()),
         }
@@ -231,7 +263,8 @@ impl Storage {
         let prefix = BlobPath::new(folder).in_store();
         let listed = self.store().list_with_delimiter(Some(&prefix)).await?;
         let named = listed.objects.iter().filter_map(|object| {
-            object.location.filename().map(|name| (name.to_owned(), object.size))
+            let length = object.size.saturating_sub(SEAL_BYTES);
+            object.location.filename().map(|name| (name.to_owned(), length))
         });
         Ok(named.collect())
     }

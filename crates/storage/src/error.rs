@@ -3,11 +3,15 @@
 //! SlateDB's public error already says what the caller can do; it is sorted here into the four
 //! cases that the layers above treat differently.
 
+use std::error::Error;
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use lodgepole_types::{Classify, ErrorKind};
 use slatedb::CloseReason;
 
+use crate::SealError;
 use crate::local::DiskError;
 
 /// A failed operation on a database.
@@ -31,6 +35,15 @@ pub enum StorageError {
     /// Stored data is missing or damaged.
     #[error("stored data is missing or damaged")]
     Damaged(#[source] Box<slatedb::Error>),
+    /// An object of a database is damaged, or was written by a newer version.
+    #[error(transparent)]
+    Sealed(#[from] SealError),
+    /// An object of a database that should be there is not.
+    #[error("the file {0} is missing")]
+    ObjectMissing(String),
+    /// An object of a log is missing, and others after it are there.
+    #[error("the file {0} of a log is missing")]
+    LogBroken(String),
     /// A call that SlateDB refuses: a defect of ours.
     #[error("the database refused a call")]
     Refused(#[source] Box<slatedb::Error>),
@@ -53,6 +66,12 @@ impl From<slatedb::Error> for StorageError {
         use slatedb::ErrorKind as Kind;
         if let Some(disk) = DiskError::find_in(&error) {
             return Self::Disk(disk.clone());
+        }
+        if let Some(seal) = find_cause::<SealError>(&error) {
+            return Self::Sealed(seal.clone());
+        }
+        if let Some(object_store::Error::NotFound { path, .. }) = find_cause(&error) {
+            return Self::ObjectMissing(path.clone());
         }
         let kind = error.kind();
         let source = Box::new(error);
@@ -81,13 +100,41 @@ impl Classify for StorageError {
         match self {
             Self::Disk(error) => error.kind(),
             Self::Closed { .. } | Self::Unavailable(_) | Self::Store(_) => ErrorKind::Unavailable,
-            Self::Damaged(_)
+            Self::Sealed(error) => error.kind(),
+            Self::ObjectMissing(_)
+            | Self::LogBroken(_)
+            | Self::Damaged(_)
             | Self::DatabaseMissing(_)
             | Self::BlobMissing(_)
             | Self::CheckpointMissing(_) => ErrorKind::DataLoss,
             Self::Refused(_) => ErrorKind::Internal,
         }
     }
+}
+
+/// The error of this type in `error` or among its causes, also through SlateDB's wrappers.
+pub(crate) fn find_cause<'a, T: Error + 'static>(
+    error: &'a (dyn Error + 'static),
+) -> Option<&'a T> {
+    let mut current = Some(error);
+    while let Some(error) = current {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        if let Some(shared) = error.downcast_ref::<Arc<T>>() {
+            return Some(shared.as_ref());
+        }
+        // `source()` of an I/O error steps over the error it carries.
+        let carried = error
+            .downcast_ref::<io::Error>()
+            .or_else(|| error.downcast_ref::<Arc<io::Error>>().map(AsRef::as_ref))
+            .and_then(io::Error::get_ref);
+        current = match carried {
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// A data directory that cannot be used.
@@ -100,6 +147,6 @@ pub enum OpenError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
 }

@@ -21,6 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::clock::{Ahead, DatabaseClock};
 use crate::compaction::{CompactionWish, L0_FILES_MAX, SchedulerSupplier};
 use crate::local::{LocalOptions, LocalStore, Need};
+use crate::sealed::SealedStore;
 use crate::{Database, DatabasePath, OpenError, Parent, Pin, StorageError, StorageOptions};
 
 /// The unit of reading and caching. A vector row is some kilobytes: larger blocks than SlateDB's
@@ -39,6 +40,8 @@ pub struct Storage {
 
 struct Shared {
     store: Arc<dyn ObjectStore>,
+    /// The same, as databases see it.
+    sealed: Arc<dyn ObjectStore>,
     local: Option<LocalStore>,
     clock: Arc<dyn Clock>,
     ahead: Arc<Ahead>,
@@ -95,9 +98,11 @@ impl Storage {
             time_to_live: None,
             time_to_idle: None,
         });
+        let sealed = Arc::new(SealedStore::new(Arc::clone(&store)));
         Self {
             shared: Arc::new(Shared {
                 store,
+                sealed,
                 local,
                 clock,
                 ahead: Arc::default(),
@@ -194,14 +199,15 @@ impl Storage {
         } else {
             after(self.now(), self.shared.options.clone_quiet)
         };
+        self.check_log(path).await?;
         let wish = Arc::new(CompactionWish::new(Arc::clone(self.clock()), quiet_until));
-        let compactor = CompactorBuilder::new(store_path(path), Arc::clone(&self.shared.store))
+        let compactor = CompactorBuilder::new(store_path(path), Arc::clone(&self.shared.sealed))
             .with_options(self.compactor_options())
             .with_system_clock(self.database_clock())
             .with_seed(self.shared.rng.next_u64())
             .with_sst_block_size(BLOCK_SIZE)
             .with_scheduler_supplier(Arc::new(SchedulerSupplier(Arc::clone(&wish))));
-        let db = Db::builder(store_path(path), Arc::clone(&self.shared.store))
+        let db = Db::builder(store_path(path), Arc::clone(&self.shared.sealed))
             .with_settings(self.settings())
             .with_system_clock(self.database_clock())
             .with_seed(self.shared.rng.next_u64())
@@ -222,7 +228,7 @@ impl Storage {
         manifest: &VersionedManifest,
     ) -> Result<(), StorageError> {
         let mut stamp_ms = manifest.last_l0_clock_tick();
-        let log = WalReader::new(store_path(path), Arc::clone(&self.shared.store));
+        let log = WalReader::new(store_path(path), Arc::clone(&self.shared.sealed));
         let objects = log.list(manifest.replay_after_wal_id().saturating_add(1)..).await?;
         // Fences are empty objects.
         for object in objects.iter().rev() {
@@ -244,7 +250,7 @@ impl Storage {
     /// # Errors
     /// [`StorageError`] when the store fails.
     pub async fn exists(&self, path: &DatabasePath) -> Result<bool, StorageError> {
-        Ok(self.admin(path).read_manifest(None).await?.is_some())
+        Ok(self.newest_manifest(path).await?.is_some())
     }
 
     /// The names of the folders directly below `folder`.
@@ -289,7 +295,7 @@ impl Storage {
     /// # Errors
     /// [`StorageError`] when the store fails.
     pub async fn pins(&self, path: &DatabasePath) -> Result<Vec<Pin>, StorageError> {
-        let Some(manifest) = self.admin(path).read_manifest(None).await? else {
+        let Some(manifest) = self.newest_manifest(path).await? else {
             return Ok(Vec::new());
         };
         Ok(manifest
@@ -301,6 +307,13 @@ impl Storage {
                 expires: pin.expire_time.is_some(),
             })
             .collect())
+    }
+
+    pub(crate) async fn newest_manifest(
+        &self,
+        path: &DatabasePath,
+    ) -> Result<Option<VersionedManifest>, StorageError> {
+        Ok(self.admin(path).read_manifest(None).await?)
     }
 
     /// Gives up a checkpoint. The files it held go with the next collections.
@@ -316,7 +329,7 @@ impl Storage {
     /// # Errors
     /// [`StorageError`] when the store fails.
     pub async fn parents(&self, path: &DatabasePath) -> Result<Option<Vec<Parent>>, StorageError> {
-        let Some(manifest) = self.admin(path).read_manifest(None).await? else {
+        let Some(manifest) = self.newest_manifest(path).await? else {
             return Ok(None);
         };
         let parents = manifest
@@ -365,7 +378,7 @@ impl Storage {
     }
 
     fn admin(&self, path: &DatabasePath) -> Admin {
-        AdminBuilder::new(store_path(path), Arc::clone(&self.shared.store))
+        AdminBuilder::new(store_path(path), Arc::clone(&self.shared.sealed))
             .with_system_clock(self.database_clock())
             .with_seed(self.shared.rng.next_u64())
             .build()

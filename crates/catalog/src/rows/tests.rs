@@ -10,6 +10,10 @@ use lodgepole_types::{
 use uuid::Uuid;
 
 use super::*;
+
+#[path = "fuzz.rs"]
+mod fuzz;
+
 use crate::testing::{at, backup_id, config, index_id, job_id, name};
 
 const INDEX: &str = r#"{"id":"00000000-0000-0000-0000-000000000001","config":{"name":"a","dense":{"dimension":4,"metric":"cosine"},"deployment":{"serverless":{"cloud":"aws","region":"us-east-1"}},"read_capacity":"on_demand","deletion_protection":"disabled","tags":{}},"created_at":5,"port":5081}"#;
@@ -236,4 +240,9 @@ fn rows_that_make_no_sense_are_damage() {
         let error = Row::decode(key.as_bytes(), value.as_bytes()).unwrap_err();
         assert!(matches!(error, CatalogError::Damaged(_)), "{key} {value}: {error}");
     }
+}
+
+#[test]
+fn mutated_rows_are_refused_or_read_as_themselves() {
+    fuzz::check(golden().into_iter().map(|(key, value, _)| (key.to_owned(), value)));
 }

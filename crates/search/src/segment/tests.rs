@@ -12,6 +12,7 @@
 
 mod damage;
 mod data;
+mod fuzz;
 mod golden;
 mod recall;
 mod records;

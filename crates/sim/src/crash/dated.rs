@@ -5,7 +5,7 @@
 //! collected. INVARIANT: what a listing says was last modified at some time was written at that time
 //! of the injected clock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use lodgepole_storage::object_store::memory::InMemory;
 use lodgepole_storage::object_store::path::Path;
 use lodgepole_storage::object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use lodgepole_types::{Clock, Timestamp};
 use parking_lot::Mutex;
@@ -46,6 +46,36 @@ impl Disk {
     #[must_use]
     pub fn empty() -> Self {
         Self { memory: InMemory::new(), dates: Dates::new() }
+    }
+
+    /// Every object, by path.
+    ///
+    /// # Errors
+    /// None that a store in memory has.
+    pub async fn objects(&self) -> Result<BTreeMap<String, Bytes>> {
+        let listed: Vec<_> = self.memory.list(None).try_collect().await?;
+        let mut objects = BTreeMap::new();
+        for object in listed {
+            let bytes = self.memory.get(&object.location).await?.bytes().await?;
+            objects.insert(object.location.to_string(), bytes);
+        }
+        Ok(objects)
+    }
+
+    /// The same objects but for some, which have other bytes or are gone. Dates stay.
+    ///
+    /// # Errors
+    /// None that a store in memory has.
+    pub async fn with(&self, changes: &[(String, Option<Bytes>)]) -> Result<Self> {
+        let memory = self.memory.fork();
+        for (path, bytes) in changes {
+            let path = Path::from(path.as_str());
+            match bytes {
+                Some(bytes) => drop(memory.put(&path, bytes.clone().into()).await?),
+                None => memory.delete(&path).await?,
+            }
+        }
+        Ok(Self { memory, dates: self.dates.clone() })
     }
 
     /// A copy of these objects, used under `clock`.

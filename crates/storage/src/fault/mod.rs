@@ -7,10 +7,12 @@
 
 mod held;
 mod plan;
+mod seals;
 mod store;
 
 pub use held::Held;
 pub use plan::{Action, Operation, OperationKind, Retry, Timing, Verdict};
+pub use seals::{reseal, unseal};
 pub use store::{FaultStore, Injected, Latency};
 
 #[cfg(test)]

@@ -63,22 +63,7 @@ impl DiskError {
 
     /// The error in `error` or among its causes, also through SlateDB's wrappers.
     pub fn find_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
-        let mut current = Some(error);
-        while let Some(error) = current {
-            if let Some(found) = error.downcast_ref::<Self>() {
-                return Some(found);
-            }
-            // `source()` of an I/O error steps over the error it carries.
-            let carried = error
-                .downcast_ref::<io::Error>()
-                .or_else(|| error.downcast_ref::<Arc<io::Error>>().map(AsRef::as_ref))
-                .and_then(io::Error::get_ref);
-            current = match carried {
-                Some(carried) => Some(carried),
-                None => error.source(),
-            };
-        }
-        None
+        crate::error::find_cause(error)
     }
 }
 

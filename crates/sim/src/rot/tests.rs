@@ -1,0 +1,55 @@
+//! Goal: whatever happens to a file, no answer is wrong, nothing panics, and the rest goes on; and
+//! the suite would notice. Method: a thousand seeded damages of a small estate; the same with
+//! checksums that match all the same, which must be caught.
+
+use super::*;
+
+/// Processors of the machine the checks are made for.
+const THREADS: usize = 2;
+const CASES: u64 = 1_000;
+
+#[test]
+fn no_damage_gives_a_wrong_answer() {
+    let estate = Estate::make().unwrap();
+    for (name, objects, bytes) in estate.sizes() {
+        println!("{name}: {objects} objects, {bytes} bytes");
+    }
+    assert_eq!(estate.unknown(), Vec::<&str>::new());
+    let tally = run(&estate, 0..CASES, None, THREADS);
+    println!("{tally}");
+    assert_eq!(tally.failed(), 0, "see above; a seed is replayed by: {REPLAY}");
+    assert!(tally.cases() > CASES * 9 / 10, "{} cases", tally.cases());
+    let kinds = ["manifest", "wal", "compacted"].map(|folder| format!("catalog/{folder}"));
+    let kinds = kinds.into_iter().chain(
+        ["manifest", "wal", "compacted", "compactions", "seg"]
+            .map(|folder| format!("index/{folder}")),
+    );
+    for kind in kinds {
+        assert!(tally.of_kind(&kind) >= 30, "{kind}: {} cases", tally.of_kind(&kind));
+    }
+}
+
+const REPLAY: &str = "cargo run -p lodgepole-sim --example rot -- SEED SEED+1";
+
+/// If nobody looked at checksums, this suite would say so.
+#[test]
+fn damage_behind_matching_checksums_is_noticed() {
+    let estate = Estate::make().unwrap();
+    let is_serious =
+        |failure: &Failure| matches!(failure, Failure::Wrong(_) | Failure::Panicked(_));
+    for blindness in [Blindness::Seals, Blindness::SealsAndChunks] {
+        let tally = run(&estate, 0..120, Some(blindness), THREADS);
+        println!("{blindness:?}: {tally}");
+        assert!(tally.count(is_serious) > 0, "{blindness:?} was not noticed");
+    }
+}
+
+#[test]
+fn a_seed_names_one_case() {
+    let estate = Estate::make().unwrap();
+    for seed in 0..50 {
+        let [first, second] = [(); 2].map(|()| Case::of(&estate, seed, None).unwrap());
+        assert_eq!(first.to_string(), second.to_string());
+        assert_eq!(first.changes, second.changes);
+    }
+}
