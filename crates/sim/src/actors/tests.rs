@@ -1,0 +1,56 @@
+//! Goal: whatever a seed draws, nothing acknowledged is lost, nothing is torn, no answer is wrong; one seed
+//! is one history; and the runs would notice if it were otherwise. Method: 300 seeds; five seeds twice;
+//! seeds with defects put in until each is found.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::*;
+
+/// Processors of the machine the checks are made for.
+const THREADS: usize = 2;
+/// Seeds of every check.
+const SEEDS: u64 = 300;
+/// Seeds within which a defect must be found.
+const SEEDS_PER_DEFECT: u64 = 60;
+
+/// Runs seeds on all threads until `stop` says so.
+fn run_all(
+    seeds: std::ops::Range<u64>,
+    defect: Option<Defect>,
+    stop: impl Fn(&Outcome) -> bool + Sync,
+) -> (Figures, Vec<(u64, Violation)>) {
+    let next = AtomicU64::new(seeds.start);
+    let seen = Mutex::new((Figures::default(), Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let outcome = run(seed, defect);
+                    if stop(&outcome) {
+                        next.store(seeds.end, Ordering::Relaxed);
+                    }
+                    let mut seen = seen.lock();
+                    seen.0 += outcome.figures;
+                    seen.1.extend(outcome.violation.map(|violation| (seed, violation)));
+                }
+            });
+        }
+    });
+    seen.into_inner()
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_whatever_a_seed_draws() {
+    let (figures, violations) = run_all(0..SEEDS, None, |_| false);
+    println!("seeds 0..{SEEDS}: {figures}");
+    for (seed, violation) in &violations {
+        println!("seed {seed}: {violation}\n  again: {}", replay_command(*seed));
+    }
+    assert!(violations.is_empty(), "{} seeds failed", violations.len());
+}
