@@ -54,6 +54,9 @@ fn main() -> ExitCode {
             if let Some(violation) = &outcome.violation {
                 report.add(violation);
                 println!("seed {seed}: {violation}\n  again: {}", replay_command(seed));
+                if order.seeds.end - order.seeds.start == 1 {
+                    println!("{}", outcome.story.join("\n"));
+                }
             }
             if report.figures.seeds.is_multiple_of(500) {
                 println!("{} seeds after {:?}", report.figures.seeds, clock.elapsed());

@@ -44,6 +44,8 @@ pub struct Outcome {
     pub figures: Figures,
     /// The operations that reached the store, in order and without random names, as one number.
     pub trace: u64,
+    /// What happened besides writes and reads, line by line.
+    pub story: Vec<String>,
     /// The broken promise.
     pub violation: Option<Violation>,
 }
@@ -54,7 +56,7 @@ pub fn run(seed: u64, defect: Option<Defect>) -> Outcome {
     let mut run = run::Run::new(seed, defect);
     let violation = run.go().err();
     let trace = trace::hash(&run.operations);
-    Outcome { figures: run.figures(), trace, violation }
+    Outcome { figures: run.figures(), trace, story: run.story(), violation }
 }
 
 /// The command that runs one seed again.

@@ -83,6 +83,8 @@ pub(super) struct Annals {
     now: u64,
     version: u16,
     names: u32,
+    /// What happened besides writes and reads, for whoever looks into a failure.
+    pub(super) story: Vec<String>,
     pub(super) indexes: BTreeMap<String, IndexNote>,
     pub(super) backups: BTreeMap<String, BackupNote>,
 }
@@ -92,6 +94,12 @@ impl Annals {
     pub(super) fn tick(&mut self) -> u64 {
         self.now += 1;
         self.now
+    }
+
+    /// Adds to the story.
+    pub(super) fn tell(&mut self, what: &str) {
+        let now = self.tick();
+        self.story.push(format!("{now}: {what}"));
     }
 
     /// A version that no request has stored yet.
@@ -108,6 +116,7 @@ impl Annals {
 
     /// An index is asked for.
     pub(super) fn ask_index(&mut self, name: &str, origin: Option<String>) {
+        self.tell(&format!("asks for index {name}, made from {origin:?}"));
         let note = IndexNote {
             life: Life::Asked,
             id: None,
@@ -121,6 +130,7 @@ impl Annals {
 
     /// A backup is asked for.
     pub(super) fn ask_backup(&mut self, name: &str, source: &str) {
+        self.tell(&format!("asks for backup {name} of {source}"));
         let asked = self.tick();
         let note = BackupNote {
             life: Life::Asked,

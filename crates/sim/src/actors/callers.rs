@@ -91,7 +91,9 @@ async fn write_once(
         Ok(lsn) => Told::Done(Some(*lsn)),
         Err(WriteError::NamespaceNotFound) => Told::Refused,
         Err(error) => {
-            let is_fenced = causes(error).contains("fenced");
+            let causes = causes(error);
+            let is_fenced = causes.contains("fenced");
+            stage.tell(&format!("a write to {name} has no answer: {causes}"));
             stage.count(|figures| figures.fenced += u64::from(is_fenced));
             Told::Nothing
         }
@@ -118,8 +120,11 @@ async fn request(
     let name = space(SPACES[usize::from(wish.space)])?;
     let Some(version) = wish.value else {
         let ids = wish.keys.iter().map(|key| record_id(&key_name(key.1)));
-        let what =
-            if wish.empties { Deletion::All } else { Deletion::Ids(ids.collect::<Result<_, _>>()?) };
+        let what = if wish.empties {
+            Deletion::All
+        } else {
+            Deletion::Ids(ids.collect::<Result<_, _>>()?)
+        };
         return Ok(engine.delete(shard, &name, what).await);
     };
     let records = wish.keys.iter().map(|key| record(&key_name(key.1), version));
@@ -157,13 +162,11 @@ pub(super) async fn read(stage: Stage, rng: SeededRng, rounds: u64) {
                 stage.annals.lock().note_seen(&name, begin, &seen);
                 stage.count(|figures| figures.reads += 1);
             }
-            Ok(Err(error)) => {
-                let is_alarm = error.kind() == ErrorKind::DataLoss;
-                stage.count(|figures| {
-                    figures.failed_reads += 1;
-                    figures.false_alarms += u64::from(is_alarm);
-                });
+            Ok(Err(error)) if error.kind() == ErrorKind::DataLoss => {
+                let text = format!("a false alarm in {name}: {}", causes(&error));
+                return stage.keep(Violation::Unreadable(text));
             }
+            Ok(Err(_)) => stage.count(|figures| figures.failed_reads += 1),
             Err(violation) => return stage.keep(violation),
         }
     }
@@ -190,11 +193,7 @@ async fn fetch(
     }
 }
 
-async fn list(
-    stage: &Stage,
-    id: IndexId,
-    of: u8,
-) -> Result<Result<Seen, ReadError>, Violation> {
+async fn list(stage: &Stage, id: IndexId, of: u8) -> Result<Result<Seen, ReadError>, Violation> {
     let page = ListPage { prefix: String::new(), after: None, limit: 100 };
     let name = space(SPACES[usize::from(of)])?;
     let listed = match stage.process.engine.list(shape(id), &name, &page).await {
@@ -208,11 +207,7 @@ async fn list(
     Ok(Ok(seen.collect()))
 }
 
-async fn search(
-    stage: &Stage,
-    id: IndexId,
-    of: u8,
-) -> Result<Result<Seen, ReadError>, Violation> {
+async fn search(stage: &Stage, id: IndexId, of: u8) -> Result<Result<Seen, ReadError>, Violation> {
     let query = Query {
         near: Near::Dense(vec![1.0, 0.0]),
         top_k: 100,

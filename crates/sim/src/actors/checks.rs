@@ -33,9 +33,9 @@ pub(super) async fn check(stage: &Stage, rng: &SeededRng) -> Result<(), Violatio
     settle_backups(stage)?;
     let live = stage.annals.lock().live_indexes();
     for (name, id) in live {
-        check_index(stage, &name, id, rng).await.map_err(|violation| {
-            violation.at(&format!("index {name}"))
-        })?;
+        check_index(stage, &name, id, rng)
+            .await
+            .map_err(|violation| violation.at(&format!("index {name}")))?;
     }
     let backups = stage.annals.lock().live_backups();
     for name in backups {
@@ -59,8 +59,8 @@ async fn audit(stage: &Stage) -> Result<(), Violation> {
     let process = &stage.process;
     for index in process.catalog.indexes() {
         let report = process.engine.audit(shape(index.id), AuditDepth::Deep, &|_| {}).await;
-        let report = report
-            .map_err(|error| Violation::Unreadable(format!("audit: {}", causes(&error))))?;
+        let report =
+            report.map_err(|error| Violation::Unreadable(format!("audit: {}", causes(&error))))?;
         if let Some(finding) = report.findings.first() {
             return Err(Violation::Disagreement(format!("audit of {}: {finding:?}", index.id)));
         }
@@ -200,7 +200,10 @@ async fn check_nearest(
     expected.sort_by(|one, other| other.total_cmp(one));
     expected.truncate(3);
     let first = |hit: &lodgepole_engine::Answer| -> Vec<f32> {
-        hit.hits.iter().map(|hit| sign * hit.record.values.first().copied().unwrap_or(0.0)).collect()
+        hit.hits
+            .iter()
+            .map(|hit| sign * hit.record.values.first().copied().unwrap_or(0.0))
+            .collect()
     };
     let nearest = first(&answer);
     if nearest == expected {
@@ -247,7 +250,8 @@ pub(super) fn judge_copy(
     let cut = Cut { lsn: row.lsn, moment: note.answered };
     for request in &source.requests {
         let Outcome::Answered(end, Some(lsn)) = request.outcome else { continue };
-        if (end < note.asked && lsn > cut.lsn) || (request.begin > note.answered && lsn <= cut.lsn) {
+        if (end < note.asked && lsn > cut.lsn) || (request.begin > note.answered && lsn <= cut.lsn)
+        {
             return Err(Violation::Lost(format!("cut at {:?}, but {request:?}", cut.lsn)));
         }
     }

@@ -20,8 +20,6 @@ pub struct Figures {
     pub reads: u64,
     /// Reads that failed.
     pub failed_reads: u64,
-    /// Failed reads that spoke of damage, where nothing was damaged.
-    pub false_alarms: u64,
     /// Crashes.
     pub crashes: u64,
     /// Processes that were shut down in order.
@@ -65,7 +63,6 @@ impl AddAssign for Figures {
         self.unanswered += other.unanswered;
         self.reads += other.reads;
         self.failed_reads += other.failed_reads;
-        self.false_alarms += other.false_alarms;
         self.crashes += other.crashes;
         self.shutdowns += other.shutdowns;
         self.failed_starts += other.failed_starts;
@@ -89,7 +86,10 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seeds, operations, writes, acknowledged, unanswered, reads, .. } = self;
         write!(f, "{seeds} seeds, {operations} operations of the store, {writes} writes: ")?;
-        write!(f, "{acknowledged} acknowledged and {unanswered} without an answer; {reads} reads, ")?;
+        write!(
+            f,
+            "{acknowledged} acknowledged and {unanswered} without an answer; {reads} reads, "
+        )?;
         write!(f, "{} failed reads; {} crashes, ", self.failed_reads, self.crashes)?;
         write!(f, "{} shutdowns, {} failed starts; ", self.shutdowns, self.failed_starts)?;
         let Self { errors_before, errors_after, disk_full, .. } = self;
@@ -99,6 +99,6 @@ impl fmt::Display for Figures {
         write!(f, "{} deletions; {} takeovers, ", self.deleted, self.takeovers)?;
         write!(f, "{} writes fenced; {} rounds of the reaper, ", self.fenced, self.reaped)?;
         write!(f, "{} segments built; {} audits, ", self.segments, self.audits)?;
-        write!(f, "{} histories of records, false_alarms={}", self.registers, self.false_alarms)
+        write!(f, "{} histories of records", self.registers)
     }
 }

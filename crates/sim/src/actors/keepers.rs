@@ -60,7 +60,9 @@ pub(super) async fn reap_once(stage: &Stage) {
         }
         _ => process.service.reap_once().await.map(drop).map_err(|error| causes(&error)),
     };
-    drop(done);
+    if let Err(error) = done {
+        stage.tell(&format!("the reaper failed: {error}"));
+    }
 }
 
 /// What the catalog knows, but for what a defect leaves out.
@@ -115,10 +117,9 @@ pub(super) async fn create(stage: &Stage) -> Result<(), Violation> {
     let name = stage.annals.lock().draw_name("i");
     stage.annals.lock().ask_index(&name, None);
     let spec = r#"{"serverless":{"cloud":"aws","region":"us-east-1"}}"#;
-    let body =
-        format!(r#"{{"name":"{name}","dimension":2,"metric":"dotproduct","spec":{spec}}}"#);
+    let body = format!(r#"{{"name":"{name}","dimension":2,"metric":"dotproduct","spec":{spec}}}"#);
     let made = stage.process.service.create_index(&context(), body.as_bytes()).await;
-    if is_done(made) {
+    if is_done(stage, &format!("create {name}"), made) {
         let id = found(stage, &name)?;
         let mut annals = stage.annals.lock();
         if let Some(note) = annals.indexes.get_mut(&name) {
@@ -135,7 +136,8 @@ async fn take_backup(stage: &Stage, rng: &SeededRng) -> Result<(), Violation> {
     stage.annals.lock().ask_backup(&name, &source);
     let body = format!(r#"{{"name":"{name}"}}"#);
     let service = &stage.process.service;
-    if !is_done(service.create_backup(&context(), &source, body.as_bytes()).await) {
+    let taken = service.create_backup(&context(), &source, body.as_bytes()).await;
+    if !is_done(stage, &format!("backup {name}"), taken) {
         return Ok(());
     }
     stage.count(|figures| figures.backups += 1);
@@ -156,7 +158,8 @@ async fn restore(stage: &Stage, backup: &str) -> Result<(), Violation> {
     let body = format!(r#"{{"name":"{name}"}}"#);
     let service = &stage.process.service;
     let (context, of) = (context(), row.id.to_string());
-    if !is_done(service.create_index_from_backup(&context, &of, body.as_bytes()).await) {
+    let made = service.create_index_from_backup(&context, &of, body.as_bytes()).await;
+    if !is_done(stage, &format!("restore into {name}"), made) {
         return Ok(());
     }
     stage.count(|figures| figures.restores += 1);
@@ -174,12 +177,7 @@ async fn restore(stage: &Stage, backup: &str) -> Result<(), Violation> {
 }
 
 /// A restored index was found to hold this: it must be what its backup holds.
-pub(super) fn adopt(
-    stage: &Stage,
-    name: &str,
-    id: IndexId,
-    held: State,
-) -> Result<(), Violation> {
+pub(super) fn adopt(stage: &Stage, name: &str, id: IndexId, held: State) -> Result<(), Violation> {
     let mut annals = stage.annals.lock();
     let origin = annals.indexes.get(name).and_then(|note| note.origin.clone());
     if let Some(backup) = origin {
@@ -223,7 +221,7 @@ async fn delete_backup(stage: &Stage, name: &str) -> Result<(), Violation> {
         note.life = Life::Ending;
     }
     let deleted = stage.process.service.delete_backup(&context(), &row.id.to_string()).await;
-    if is_done(deleted) {
+    if is_done(stage, &format!("delete backup {name}"), deleted) {
         stage.count(|figures| figures.deleted += 1);
         if let Some(note) = stage.annals.lock().backups.get_mut(name) {
             note.life = Life::Gone;
@@ -242,7 +240,8 @@ pub(super) async fn end_index(stage: &Stage, name: &str) -> Result<(), Violation
     if let Some(note) = stage.annals.lock().indexes.get_mut(name) {
         note.life = Life::Ending;
     }
-    if is_done(stage.process.service.delete_index(&context(), name).await) {
+    let deleted = stage.process.service.delete_index(&context(), name).await;
+    if is_done(stage, &format!("delete index {name}"), deleted) {
         stage.count(|figures| figures.deleted += 1);
         if let Some(note) = stage.annals.lock().indexes.get_mut(name) {
             note.life = Life::Gone;
@@ -252,8 +251,17 @@ pub(super) async fn end_index(stage: &Stage, name: &str) -> Result<(), Violation
 }
 
 /// Whether a call was answered with success. After an error the next process shows what became of it.
-fn is_done<T>(answer: Result<T, ApiError>) -> bool {
-    answer.is_ok()
+fn is_done<T>(stage: &Stage, what: &str, answer: Result<T, ApiError>) -> bool {
+    match answer {
+        Ok(_) => {
+            stage.tell(&format!("done: {what}"));
+            true
+        }
+        Err(error) => {
+            stage.tell(&format!("without success: {what}: {}", causes(&error)));
+            false
+        }
+    }
 }
 
 fn found(stage: &Stage, name: &str) -> Result<IndexId, Violation> {

@@ -113,7 +113,10 @@ impl Search<'_> {
     /// Whatever must happen and has no place yet ends no earlier than this.
     fn first_end(&self, placed: &Placed) -> u64 {
         let open = self.events.iter().enumerate().filter(|(at, _)| !placed.holds(*at));
-        open.filter(|(_, event)| event.certain).map(|(_, event)| event.end).min().unwrap_or(u64::MAX)
+        open.filter(|(_, event)| event.certain)
+            .map(|(_, event)| event.end)
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     fn can_be_next(event: &Event, placed: &Placed, first_end: u64) -> bool {

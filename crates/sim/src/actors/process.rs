@@ -81,6 +81,7 @@ impl Process {
             search_threads: 1,
             index_from: IndexFrom { rows: 4, bytes: u64::MAX },
             segment_grace: Duration::ZERO,
+            builds_aside: false,
             ..EngineOptions::default()
         };
         let engine =

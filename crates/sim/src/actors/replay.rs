@@ -151,14 +151,16 @@ impl Replay<'_> {
 
     /// Torn when what contradicts comes from a request without an answer, otherwise lost.
     fn misfit(&self, what: &str, requests: &[Request], keys: &[Key]) -> Violation {
-        let wrong = keys.iter().find(|key| !self.explained.contains(key) && {
-            let held = self.found.get(key);
-            requests.iter().any(|request| {
-                request.lsn().is_none()
-                    && request.value.as_ref() == held
-                    && held.is_some()
-                    && request.keys.contains(key)
-            })
+        let wrong = keys.iter().find(|key| {
+            !self.explained.contains(key) && {
+                let held = self.found.get(key);
+                requests.iter().any(|request| {
+                    request.lsn().is_none()
+                        && request.value.as_ref() == held
+                        && held.is_some()
+                        && request.keys.contains(key)
+                })
+            }
         });
         let text = format!("{:?} does not show {what}", self.found);
         if wrong.is_some() { Violation::Torn(text) } else { Violation::Lost(text) }

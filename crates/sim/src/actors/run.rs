@@ -61,6 +61,10 @@ impl Run {
         Self { rng, defect, annals, figures, operations: Vec::new() }
     }
 
+    pub(super) fn story(&self) -> Vec<String> {
+        std::mem::take(&mut self.annals.lock().story)
+    }
+
     pub(super) fn figures(&self) -> Figures {
         let operations = self.operations.len() as u64;
         Figures { seeds: 1, operations, ..*self.figures.lock() }
@@ -126,6 +130,7 @@ impl Run {
             opened = opened => self.figures.lock().failed_starts += u64::from(opened.is_err()),
             () = gave_up => self.figures.lock().failed_starts += 1,
         }
+        self.annals.lock().tell("a process was killed around its start");
         self.note_end(&store, &injected);
         Ok(ground.legacy())
     }
@@ -133,12 +138,14 @@ impl Run {
     /// A process under weather, and perhaps a second one that takes over.
     async fn live(&mut self, legacy: &Legacy) -> Result<Legacy, Violation> {
         let ground = self.ground(legacy);
-        let stage = calmly(&ground, self.open(&ground, ground.store())).await?;
-        calmly(&ground, checks::check(&stage, &self.rng)).await?;
+        let stage = calmly(&ground, "a start", self.open(&ground, ground.store())).await?;
+        calmly(&ground, "a check", checks::check(&stage, &self.rng)).await?;
         if stage.annals.lock().live_indexes().is_empty() {
-            calmly(&ground, keepers::create(&stage)).await?;
+            calmly(&ground, "a creation", keepers::create(&stage)).await?;
         }
-        let injected = Weather::draw(&self.rng).begin(&stage.process.store, &ground.clock());
+        let weather = Weather::draw(&self.rng);
+        stage.tell(&format!("a process begins: {weather:?}"));
+        let injected = weather.begin(&stage.process.store, &ground.clock());
         let mut cast = Cast::enter(&stage, &self.rng);
         let (stage, injected) = if draw(&self.rng, 3) == 0 {
             self.take_over(&ground, stage, injected, &mut cast).await?
@@ -151,7 +158,9 @@ impl Run {
             let linger = Duration::from_micros(draw(&self.rng, 20_000));
             ground.clock.sleep(linger).await;
             self.figures.lock().crashes += 1;
+            stage.tell("crashed");
         } else {
+            stage.tell("has survived");
             stage.process.store.clear_faults();
             self.come_to_rest(&ground, &stage).await?;
         }
@@ -180,14 +189,18 @@ impl Run {
         }
         let moment = self.annals.lock().tick();
         first.process.meet_rival(moment);
-        let second = calmly(ground, self.open(ground, ground.store())).await?;
+        let second =
+            calmly(ground, "a start beside another process", self.open(ground, ground.store()))
+                .await?;
         second.process.meet_rival(moment);
         self.figures.lock().takeovers += 1;
+        second.tell("a second process has taken over");
         let new_weather = Weather::draw(&self.rng).begin(&second.process.store, &ground.clock());
         let mut after = Cast::enter(&second, &self.rng);
         after.rest(&second).await;
         ground.clock.sleep(Duration::from_micros(draw(&self.rng, 60_000))).await;
         first.process.store.crash();
+        second.tell("the first process is killed");
         self.figures.lock().crashes += 1;
         self.note_end(&first.process.store, &injected);
         after.keep(&second, &self.rng);
@@ -205,14 +218,14 @@ impl Run {
                 }
                 Ok(())
             };
-            calmly(ground, recovered).await?;
+            calmly(ground, "a write after faults", recovered).await?;
         }
         if draw(&self.rng, 3) == 0 {
             let shut_down = async {
                 stage.process.service.shutdown().await;
                 Ok(())
             };
-            calmly(ground, shut_down).await?;
+            calmly(ground, "a shutdown", shut_down).await?;
             self.figures.lock().shutdowns += 1;
         }
         Ok(())
@@ -221,15 +234,15 @@ impl Run {
     /// The last process: everything is compared once more, then deleted.
     async fn last(&mut self, legacy: &Legacy) -> Result<(), Violation> {
         let ground = self.ground(legacy);
-        let stage = calmly(&ground, self.open(&ground, ground.store())).await?;
-        calmly(&ground, checks::check(&stage, &self.rng)).await?;
+        let stage = calmly(&ground, "a start", self.open(&ground, ground.store())).await?;
+        calmly(&ground, "a check", checks::check(&stage, &self.rng)).await?;
         let live = stage.annals.lock().live_indexes();
         for (_, id) in live {
             // It may have nothing to do.
             let _ = stage.process.engine.warm_up(shape(id), None).await;
         }
         stage.process.engine.index_now().await;
-        calmly(&ground, checks::check(&stage, &self.rng)).await?;
+        calmly(&ground, "a check", checks::check(&stage, &self.rng)).await?;
         checks::check_nothing_left(&stage).await?;
         self.operations.extend(stage.process.store.operations());
         Ok(())
@@ -265,13 +278,14 @@ impl Ground {
 /// Waits for what must not take long on a store that works.
 async fn calmly<T>(
     ground: &Ground,
+    what: &str,
     work: impl Future<Output = Result<T, Violation>>,
 ) -> Result<T, Violation> {
     tokio::select! {
         biased;
         done = work => done,
         () = ground.clock.sleep(CALM_MAX) => {
-            Err(Violation::Stuck(format!("{CALM_MAX:?} on a store that works")))
+            Err(Violation::Stuck(format!("{what}, {CALM_MAX:?} on a store that works")))
         }
     }
 }

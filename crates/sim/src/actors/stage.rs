@@ -73,6 +73,11 @@ impl Stage {
         self.violation.lock().get_or_insert(violation);
     }
 
+    /// Adds to the story of the run.
+    pub(super) fn tell(&self, what: &str) {
+        self.annals.lock().tell(what);
+    }
+
     /// Adds to the figures.
     pub(super) fn count(&self, add: impl FnOnce(&mut Figures)) {
         add(&mut self.figures.lock());

@@ -54,3 +54,40 @@ fn nothing_acknowledged_is_lost_whatever_a_seed_draws() {
     }
     assert!(violations.is_empty(), "{} seeds failed", violations.len());
 }
+
+/// Whoever looks into a failure must meet it again.
+#[test]
+fn the_same_seed_gives_the_same_history() {
+    for seed in 0..5 {
+        let (first, second) = (run(seed, None), run(seed, None));
+        println!("seed {seed}: trace {:016x}, {}", first.trace, first.figures);
+        assert_eq!(first.story, second.story, "seed {seed}");
+        assert_eq!(first.figures, second.figures, "seed {seed}");
+        assert_eq!(first.trace, second.trace, "seed {seed}");
+    }
+    assert_ne!(run(0, None).trace, run(1, None).trace);
+}
+
+#[test]
+fn every_defect_put_in_is_found() {
+    let defects = [
+        Defect::AnswersBeforeDurable,
+        Defect::SplitsRequests,
+        Defect::ReadsBeforeVisible,
+        Defect::LosesTheEndOfTheLog,
+        Defect::ReapsUnderBackups,
+        Defect::CollectsUnderBackups,
+        Defect::RestoreForgetsDeletes,
+        Defect::IgnoresFences,
+    ];
+    for defect in defects {
+        let is_found =
+            |outcome: &Outcome| outcome.violation.as_ref().is_some_and(Violation::is_loss_or_torn);
+        let (figures, violations) = run_all(0..SEEDS_PER_DEFECT, Some(defect), is_found);
+        let found = violations.iter().find(|(_, violation)| violation.is_loss_or_torn());
+        let (seed, violation) = found.unwrap_or_else(|| panic!("{defect:?} was not found"));
+        let text = violation.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        println!("{defect:?}: found after {} seeds, by seed {seed}: {first}", figures.seeds);
+    }
+}

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use lodgepole_storage::fault::{Action, FaultStore, Operation, OperationKind, Retry, Timing, Verdict};
+use lodgepole_storage::fault::{
+    Action, FaultStore, Operation, OperationKind, Retry, Timing, Verdict,
+};
 use lodgepole_types::{Clock, Rng, SeededRng};
 
 /// Faults are drawn out of so many operations.
@@ -99,7 +101,8 @@ impl Weather {
             injected.full.fetch_add(1, Ordering::Relaxed);
             return Verdict::Fault(Action::Fail(Retry::Invited), Timing::Before);
         }
-        let rate = if operation.kind.is_change() { self.failing_changes } else { self.failing_reads };
+        let rate =
+            if operation.kind.is_change() { self.failing_changes } else { self.failing_reads };
         if drawn % OUT_OF >= rate {
             return Verdict::Pass;
         }

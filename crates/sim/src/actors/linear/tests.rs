@@ -31,9 +31,8 @@ fn has_an_order(first: Held, events: &[Event]) -> bool {
         for at in &open {
             let event = events[*at];
             let too_late = placed.iter().any(|before| event.end < events[*before].begin);
-            let too_early = open
-                .iter()
-                .any(|other| events[*other].certain && events[*other].end < event.begin);
+            let too_early =
+                open.iter().any(|other| events[*other].certain && events[*other].end < event.begin);
             let after = match event.action {
                 Action::Write(value) => value,
                 action if action.sees(held) => held,

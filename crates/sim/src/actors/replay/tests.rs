@@ -19,20 +19,22 @@ fn state(held: &[(u8, u16)]) -> State {
     held.iter().map(|(key, version)| ((0, *key), *version)).collect()
 }
 
-/// Every way to put some of the requests without an answer between the answered ones.
-fn can_be_made(base: &State, order: &[&Request], open: &[&Request], found: &State) -> bool {
-    fn made(base: &State, order: &[&Request]) -> State {
-        let mut state = base.clone();
-        for request in order {
-            for key in &request.keys {
-                match request.value {
-                    Some(version) => drop(state.insert(*key, version)),
-                    None => drop(state.remove(key)),
-                }
+/// What requests make of a state, one after the other.
+fn made(base: &State, order: &[&Request]) -> State {
+    let mut state = base.clone();
+    for request in order {
+        for key in &request.keys {
+            match request.value {
+                Some(version) => drop(state.insert(*key, version)),
+                None => drop(state.remove(key)),
             }
         }
-        state
     }
+    state
+}
+
+/// Every way to put some of the requests without an answer between the answered ones.
+fn can_be_made(base: &State, order: &[&Request], open: &[&Request], found: &State) -> bool {
     if made(base, order) == *found {
         return true;
     }
@@ -40,8 +42,10 @@ fn can_be_made(base: &State, order: &[&Request], open: &[&Request], found: &Stat
         let rest: Vec<_> = [&open[..number], &open[number + 1..]].concat();
         (0..=order.len()).any(|place| {
             let (before, after) = order.split_at(place);
-            let too_early = after.iter().any(|other| other.end().is_some_and(|end| end < request.begin));
-            let too_late = before.iter().any(|other| other.lsn().is_some() && other.begin > request.bound);
+            let too_early =
+                after.iter().any(|other| other.end().is_some_and(|end| end < request.begin));
+            let too_late =
+                before.iter().any(|other| other.lsn().is_some() && other.begin > request.bound);
             let next = [before, &[*request], after].concat();
             !too_early && !too_late && can_be_made(base, &next, &rest, found)
         })
@@ -53,7 +57,7 @@ fn the_verdict_is_that_of_a_search_through_all_places() {
     let rng = SeededRng::new(1);
     let draw = |below: u64| rng.next_u64() % below;
     let mut good = 0;
-    for number in 0..20_000 {
+    for number in 0..10_000 {
         let mut requests = Vec::new();
         for at in 0..5_u64 {
             let keys: Vec<u8> = (0..3).filter(|_| draw(2) == 0).collect();
@@ -66,10 +70,17 @@ fn the_verdict_is_that_of_a_search_through_all_places() {
             }
         }
         let base = state(&[(0, 9)]);
-        let found: State = (0..3)
-            .filter_map(|key| Some(((0, key), u16::try_from(draw(6)).ok().filter(|v| *v > 0)?)))
-            .map(|(key, version)| (key, if draw(8) == 0 { 9 } else { version }))
-            .collect();
+        // What some of them make, in their order; half of the time one record is off.
+        let some: Vec<_> =
+            requests.iter().filter(|one| one.lsn().is_some() || draw(2) == 0).collect();
+        let mut found = made(&base, &some);
+        if draw(2) == 0 {
+            let key = (0, u8::try_from(draw(3)).unwrap());
+            match u16::try_from(draw(6)).unwrap() {
+                0 => drop(found.remove(&key)),
+                version => drop(found.insert(key, version)),
+            }
+        }
         let order: Vec<_> = requests.iter().filter(|request| request.lsn().is_some()).collect();
         let open: Vec<_> = requests.iter().filter(|request| request.lsn().is_none()).collect();
         let expected = can_be_made(&base, &order, &open, &found);
@@ -77,8 +88,8 @@ fn the_verdict_is_that_of_a_search_through_all_places() {
         assert_eq!(verdict.is_ok(), expected, "{number}: {found:?} by {requests:#?}: {verdict:?}");
         good += u32::from(expected);
     }
-    println!("20000 states, {good} of them explained");
-    assert!((1_000..19_000).contains(&good), "one-sided: {good}");
+    println!("10000 states, {good} of them explained");
+    assert!((2_000..9_000).contains(&good), "one-sided: {good}");
 }
 
 #[test]
