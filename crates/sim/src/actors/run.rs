@@ -214,6 +214,7 @@ impl Run {
         for (name, id) in live {
             let recovered = async {
                 while !callers::write_one(stage, &name, id).await? {
+                    stage.tell(&format!("{name} takes no write yet"));
                     ground.clock.sleep(Duration::from_millis(100)).await;
                 }
                 Ok(())
@@ -221,6 +222,7 @@ impl Run {
             calmly(ground, "a write after faults", recovered).await?;
         }
         if draw(&self.rng, 3) == 0 {
+            stage.tell("is shut down");
             let shut_down = async {
                 stage.process.service.shutdown().await;
                 Ok(())
