@@ -28,8 +28,8 @@ async fn an_index_in_the_making_is_no_stray_however_long_its_row_takes() {
         told.store(true, Ordering::SeqCst);
         Verdict::Fault(Action::Fail(Retry::Invited), Timing::Before)
     });
-    let body = index_body("slow").to_string();
-    let (made, ()) = tokio::join!(bench.service.create_index(&ctx(), body.as_bytes()), async {
+    let (context, body) = (ctx(), index_body("slow").to_string());
+    let (made, ()) = tokio::join!(bench.service.create_index(&context, body.as_bytes()), async {
         while !refused.load(Ordering::SeqCst) {
             bench.clock.sleep(Duration::from_millis(1)).await;
         }
