@@ -5,8 +5,6 @@
 //! names, which is looked through and removed again; while it is there the reaper takes it for the
 //! target of a restore.
 
-use std::sync::Arc;
-
 use lodgepole_api::ApiError;
 use lodgepole_engine::{AuditDepth, AuditFinding, AuditReport, EngineError, ShardRef};
 use lodgepole_types::{Backup, BackupStatus, Classify as _, ErrorKind, IndexId};

@@ -1,6 +1,6 @@
 //! The long form of the seeded runs: a range of seeds, in parts that can be resumed.
 //!
-//! `actors --seeds 0..20000 [--minutes 25] [--threads 1]` runs seed after seed, prints each broken promise
+//! `actors --seeds 0..20000 [--minutes 25] [--threads 1] [--defect NAME]` runs seed after seed, prints each broken promise
 //! with the command that runs its seed again, and at the end the figures and from where to go on. It ends
 //! with `N passed, N failed`, and without success if one failed.
 #![expect(clippy::print_stdout, reason = "a program for the command line")]
@@ -11,18 +11,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use lodgepole_sim::actors::{Figures, replay_command, run};
+use lodgepole_sim::actors::{Defect, Figures, replay_command, run};
 use lodgepole_sim::crash::Violation;
 use lodgepole_storage::SystemClock;
 use lodgepole_types::Clock;
 
-const USAGE: &str = "usage: actors --seeds FROM..TO [--minutes N] [--threads N]";
+const USAGE: &str = "usage: actors --seeds FROM..TO [--minutes N] [--threads N] [--defect NAME]";
 
 /// What was asked for.
 struct Order {
     seeds: Range<u64>,
     time: Duration,
     threads: u64,
+    defect: Option<Defect>,
 }
 
 /// What came of it.
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
             if seed >= order.seeds.end {
                 return;
             }
-            let outcome = run(seed, None);
+            let outcome = run(seed, order.defect);
             let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
             report.figures += outcome.figures;
             if let Some(violation) = &outcome.violation {
@@ -96,7 +97,7 @@ impl Report {
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Option<Order> {
-    let mut order = Order { seeds: 0..0, time: Duration::MAX, threads: 1 };
+    let mut order = Order { seeds: 0..0, time: Duration::MAX, threads: 1, defect: None };
     while let Some(word) = words.next() {
         let value = words.next()?;
         match word.as_str() {
@@ -106,6 +107,10 @@ fn parse(mut words: impl Iterator<Item = String>) -> Option<Order> {
             }
             "--minutes" => order.time = Duration::from_secs(value.parse::<u64>().ok()? * 60),
             "--threads" => order.threads = value.parse().ok()?,
+            "--defect" => {
+                let named = |defect: &Defect| format!("{defect:?}") == value;
+                order.defect = Some(Defect::ALL.into_iter().find(named)?);
+            }
             _ => return None,
         }
     }

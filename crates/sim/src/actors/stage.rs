@@ -34,6 +34,20 @@ pub enum Defect {
     IgnoresFences,
 }
 
+impl Defect {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::AnswersBeforeDurable,
+        Self::SplitsRequests,
+        Self::ReadsBeforeVisible,
+        Self::LosesTheEndOfTheLog,
+        Self::ReapsUnderBackups,
+        Self::CollectsUnderBackups,
+        Self::RestoreForgetsDeletes,
+        Self::IgnoresFences,
+    ];
+}
+
 /// What the actors of one process share.
 #[derive(Debug, Clone)]
 pub(super) struct Stage {

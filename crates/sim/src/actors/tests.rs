@@ -75,17 +75,7 @@ fn the_same_seed_gives_the_same_history() {
 
 #[test]
 fn every_defect_put_in_is_found() {
-    let defects = [
-        Defect::AnswersBeforeDurable,
-        Defect::SplitsRequests,
-        Defect::ReadsBeforeVisible,
-        Defect::LosesTheEndOfTheLog,
-        Defect::ReapsUnderBackups,
-        Defect::CollectsUnderBackups,
-        Defect::RestoreForgetsDeletes,
-        Defect::IgnoresFences,
-    ];
-    for defect in defects {
+    for defect in Defect::ALL {
         let is_found =
             |outcome: &Outcome| outcome.violation.as_ref().is_some_and(Violation::is_loss_or_torn);
         let (figures, violations) = run_all(0..SEEDS_PER_DEFECT, Some(defect), is_found);
