@@ -6,7 +6,6 @@
 //! target of a restore. INVARIANT: one at a time, and not for nobody: each reads as fast as the disk
 //! gives, so a second one is refused, and one whose caller has gone ends.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,35 +13,8 @@ use std::sync::Arc;
 use lodgepole_api::ApiError;
 use lodgepole_engine::{AuditDepth, AuditFinding, AuditReport, EngineError, ShardRef};
 use lodgepole_types::{Backup, BackupStatus, Classify as _, ErrorKind, IndexId};
-use parking_lot::Mutex;
 
 use crate::service::{Service, Shared, shard_of};
-
-/// Copies of backups that are being looked through.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Copies(Arc<Mutex<BTreeSet<IndexId>>>);
-
-impl Copies {
-    pub(crate) fn all(&self) -> BTreeSet<IndexId> {
-        self.0.lock().clone()
-    }
-
-    fn enter(&self, index: IndexId) -> CopyGuard {
-        self.0.lock().insert(index);
-        CopyGuard { copies: self.clone(), index }
-    }
-}
-
-struct CopyGuard {
-    copies: Copies,
-    index: IndexId,
-}
-
-impl Drop for CopyGuard {
-    fn drop(&mut self) {
-        self.copies.0.lock().remove(&self.index);
-    }
-}
 
 /// What was looked at, and found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -170,7 +142,7 @@ impl Shared {
     ) -> Option<Result<AuditReport, EngineError>> {
         let Some(pin) = backup.checkpoint else { return Some(Ok(AuditReport::default())) };
         let index = IndexId::random(self.rng.as_ref());
-        let _guard = self.copies.enter(index);
+        let _guard = self.rowless.enter(index);
         if let Err(error) = self.engine.clone_index(index, backup.source_index_id, pin).await {
             return Some(Err(error));
         }

@@ -3,6 +3,7 @@
 //! Invariant: nothing in the product depends on this crate. It may look into every other one.
 #![forbid(unsafe_code)]
 
+pub mod actors;
 pub mod crash;
 pub mod fixture;
 pub mod model;
