@@ -8,7 +8,6 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 
 use lodgepole_api::ApiError;
 use lodgepole_engine::{AuditDepth, AuditFinding, AuditReport, EngineError, ShardRef};

@@ -157,7 +157,8 @@ async fn check_copy(store: std::path::PathBuf, holds: Value) -> Result<Checked, 
             let shape = shape_of(&server, &name)?;
             checked.add(compare(&server, shape, &name, held).await?);
         }
-        let report = server.service.verify(AuditDepth::Deep, &|_, _| {}).await;
+        let report =
+            server.service.verify(AuditDepth::Deep, &|_, _| {}, std::future::pending()).await;
         let report = report.map_err(|error| causes(&error))?;
         if !report.findings.is_empty() {
             return Err(format!("verify finds {:?}", report.findings));

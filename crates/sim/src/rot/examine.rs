@@ -168,7 +168,8 @@ impl<'a> Examination<'a> {
     }
 
     async fn verify(&mut self) -> Result<(), Failure> {
-        let report = self.server.service.verify(AuditDepth::Deep, &|_, _| {}).await;
+        let report =
+            self.server.service.verify(AuditDepth::Deep, &|_, _| {}, std::future::pending()).await;
         let report =
             report.map_err(|error| Failure::Spread(format!("verify: {}", causes(&error))))?;
         for (whose, finding) in report.findings {
@@ -286,7 +287,8 @@ impl<'a> Examination<'a> {
             warmed.map_err(|error| Failure::Unrepaired(causes(&error)))?;
         }
         self.server.engine.index_now().await;
-        let report = self.server.service.verify(AuditDepth::Deep, &|_, _| {}).await;
+        let report =
+            self.server.service.verify(AuditDepth::Deep, &|_, _| {}, std::future::pending()).await;
         let report = report.map_err(|error| Failure::Unrepaired(causes(&error)))?;
         // A backup names its segments for ever; what is made from it makes them anew.
         let left = report.findings.iter().find(|(whose, _)| whose.starts_with("index "));
