@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 30
 # Below the range from which the system takes ports for outgoing connections. Indexes get the ports
 # after the control port.
-PORTS = range(15_000, 31_000)
+PORTS = range(15_000, 31_000, 1_010)
 PORTS_IN_A_ROW = 40
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -59,7 +59,8 @@ class Server:
         self.binary, self.data, self.log, self.options = binary, data, log, options
         self.environment = os.environ | (environment or {})
         self.settings: tuple[str, ...] = ()
-        self.port = free_port()
+        # The claim lasts as long as we do.
+        self.port, self._claim = claim_ports()
         self.process: subprocess.Popen | None = None
 
     def draw_settings(self, rng: random.Random) -> None:
@@ -149,13 +150,21 @@ def _die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def free_port() -> int:
-    """A port that is free together with those after it. Tried, so a race is still possible."""
-    for _ in range(200):
-        first = random.SystemRandom().choice(PORTS)
+def claim_ports() -> tuple[int, socket.socket]:
+    """A port for a server, and the thousand after it for its indexes: in a long run they are all
+    used, one after the other. No other server of these suites gets them until the socket closes."""
+    for first in random.SystemRandom().sample(PORTS, len(PORTS)):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            # A name without a file, which is free again when its owner is gone.
+            claim.bind(f"\0lodgepole-ports-{first}")
+        except OSError:
+            claim.close()
+            continue
         if all(_is_free(port) for port in range(first, first + PORTS_IN_A_ROW)):
-            return first
-    raise ServerGone(f"no {PORTS_IN_A_ROW} free ports in a row")
+            return first, claim
+        claim.close()
+    raise ServerGone("no free ports")
 
 
 def _is_free(port: int) -> bool:
