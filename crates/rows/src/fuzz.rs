@@ -36,7 +36,7 @@ fn values() -> Vec<Vec<u8>> {
         namespace(None),
         namespace(Some(bytes::Bytes::from_static(b"{\"fields\":{}}"))),
         AliasRow { created_ms: 1, updated_ms: 2, target }.encode(),
-        JobRow { owner, progress: bytes::Bytes::from_static(b"note") }.encode(),
+        JobRow { owner, progress: b"note".to_vec() }.encode(),
         StagedRow { id: NamespaceId(4), count }.encode(),
         count.encode(),
         RecordRow::encode(head(9), &metadata),
