@@ -412,7 +412,11 @@ def program(file: Path) -> Callable[[Bench], Outcome]:
 
 # Seconds of these suites; those not named here get the last. They compile and install nothing.
 PROGRAM_BUDGETS_S = {"crash-kill9": 80, "crash-backups": 50, "crash-power-cut": 45,
-                     "crash-stop": 30, "crash-mutants": 20, "": 60}
+                     "crash-stop": 30, "crash-mutants": 20, "load-clock": 20,
+                     "load-connections": 22, "load-disk-full": 28, "load-fsync-fails": 12,
+                     "load-garbage": 16, "load-secrets": 6, "": 60}
+# Half a minute of these says little, so they are parts of --long alone.
+ONLY_LONG = ("load-memory-limit", "load-soak")
 
 
 def program_suites() -> list[Suite]:
@@ -426,6 +430,8 @@ def program_suites() -> list[Suite]:
         files = (file for file in folder.glob("*") if file.is_file())
         for file in sorted(file for file in files if os.access(file, os.X_OK)):
             name = f"{kind}-{file.stem.replace('_', '-')}"
+            if name in ONLY_LONG:
+                continue
             budget_s = PROGRAM_BUDGETS_S.get(name, PROGRAM_BUDGETS_S[""])
             found.append(Suite(name, budget_s, budget_s, program(file)))
     return found
