@@ -187,6 +187,7 @@ impl Shard {
         search: &Arc<Search>,
     ) -> Result<Option<Answer>, EngineError> {
         let lsn = self.database.durable_lsn();
+        self.shown.reach(lsn).await;
         let Some(place) = self.place(namespace).await? else {
             return Ok(Some(Answer { hits: Vec::new(), lsn }));
         };

@@ -24,7 +24,7 @@ use crate::planner::{Planner, PlannerLimits};
 use crate::search_pool::SearchPool;
 use crate::segments::SegmentStore;
 use crate::tails::TailCache;
-use crate::writer::{self, Command, Cut, WriterContext};
+use crate::writer::{self, Command, Cut, Shown, WriterContext};
 use crate::{EngineError, EngineOptions, WriteError};
 
 /// Which shard, and the shape of its vectors.
@@ -74,6 +74,8 @@ pub(crate) struct Shard {
     pub(crate) watches: Semaphore,
     commands: mpsc::Sender<Command>,
     stopped: Arc<AtomicBool>,
+    /// How far search has followed the durable writes.
+    pub(crate) shown: Arc<Shown>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     sweep: Arc<Notify>,
     last_used: Mutex<Duration>,
@@ -96,6 +98,7 @@ impl Shard {
         let aliases: PublishedAliases = Arc::new(ArcSwap::new(Arc::clone(&planner.aliases)));
         let watches = Semaphore::new(options.watches_max);
         let stopped = Arc::new(AtomicBool::new(false));
+        let shown = Shown::new();
         let context = WriterContext {
             index: shape.index,
             shape,
@@ -107,6 +110,7 @@ impl Shard {
             aliases: Arc::clone(&aliases),
             watch_ids_max: options.watch_ids_max,
             stopped: Arc::clone(&stopped),
+            shown: Arc::clone(&shown),
             cut_flush_max: options.cut_flush_max,
         };
         let (sender, receiver) = mpsc::channel(options.write_queue_max);
@@ -120,6 +124,7 @@ impl Shard {
             watches,
             commands: sender,
             stopped,
+            shown,
             tasks: Mutex::new(tasks),
             sweep: Arc::default(),
             last_used: Mutex::new(now),
@@ -233,6 +238,7 @@ impl Shard {
         for task in std::mem::take(&mut *self.tasks.lock()) {
             task.abort();
         }
+        self.shown.end();
         self.commons.tails.forget(self.shape.index);
         let closed =
             if flush { self.database.close().await } else { self.database.abandon().await };

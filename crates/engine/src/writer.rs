@@ -7,13 +7,13 @@
 //! shard: the outcome of what was in flight is unknown until the log is read again, so the shard
 //! must be opened anew (never guessed at).
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use lodgepole_storage::{CheckpointPin, Commit, Database, StorageError};
 use lodgepole_types::{Clock, IndexId, Lsn, NamespaceName, RecordId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::aliases::{AliasMap, PublishedAliases};
 use crate::change::{Done, Effect, Outcome, WriteRequest};
@@ -66,7 +66,41 @@ pub(crate) struct WriterContext {
     pub(crate) aliases: PublishedAliases,
     pub(crate) watch_ids_max: usize,
     pub(crate) stopped: Arc<AtomicBool>,
+    pub(crate) shown: Arc<Shown>,
     pub(crate) cut_flush_max: Duration,
+}
+
+/// How far the durable writes have been shown to search. A write is durable a moment before search
+/// shows it; who reads rows sees it by then, so that a search which begins later must wait for it:
+/// otherwise what was seen could be gone again.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// The last write that was handed to the log.
+    submitted: AtomicU64,
+    /// The last write that was shown.
+    upto: watch::Sender<u64>,
+}
+
+impl Shown {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { submitted: AtomicU64::new(0), upto: watch::Sender::new(0) })
+    }
+
+    /// Waits until search shows every write of this shard that was durable at `durable`.
+    pub(crate) async fn reach(&self, durable: Lsn) {
+        // What came before this shard was opened, search reads from storage.
+        let wanted = durable.0.min(self.submitted.load(Ordering::Acquire));
+        if *self.upto.borrow() >= wanted {
+            return;
+        }
+        // The sender is our own, so this ends with the write, or when the shard does.
+        let _ = self.upto.subscribe().wait_for(|upto| *upto >= wanted).await;
+    }
+
+    /// Nothing more will be shown: nobody waits any longer.
+    pub(crate) fn end(&self) {
+        self.upto.send_replace(u64::MAX);
+    }
 }
 
 impl WriterContext {
@@ -178,6 +212,7 @@ impl Writer {
         };
         assert!(commit.lsn() > self.last_lsn, "the log went backwards");
         self.last_lsn = commit.lsn();
+        self.context.shown.submitted.store(commit.lsn().0, Ordering::Release);
         self.last = Some(Arc::clone(&commit));
         // Only now: whoever takes these ids and then a view must see the write in it.
         for (watch, ids) in marks {
@@ -296,10 +331,17 @@ async fn apply_in_order(context: WriterContext, mut in_flight: mpsc::Receiver<In
                 if let Some(aliases) = aliases {
                     context.aliases.store(aliases);
                 }
+                context.shown.upto.send_if_modified(|upto| {
+                    let is_news = *upto < lsn.0;
+                    *upto = lsn.0.max(*upto);
+                    is_news
+                });
                 Ok(Done { lsn, outcome })
             }
             Err(error) => {
                 context.stop(&error);
+                // Nothing after it becomes durable either.
+                context.shown.end();
                 Err(error.into())
             }
         };
