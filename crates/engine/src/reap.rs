@@ -38,7 +38,8 @@ pub struct Estate {
     pub hidden: Vec<IndexId>,
     /// Names of the checkpoints that backups hold, by index. Also of those being taken.
     pub backups: BTreeMap<IndexId, BTreeSet<String>>,
-    /// Indexes that a running restore job is making. Nothing of them is touched.
+    /// Indexes that are being made: by a running restore job, or with data and no row yet. Nothing of
+    /// them is touched.
     pub restoring: BTreeSet<IndexId>,
     /// Segments that complete backups need.
     pub segments: BTreeSet<String>,

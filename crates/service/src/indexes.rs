@@ -121,17 +121,23 @@ impl Shared {
             return Err(ApiError::already_exists());
         }
         let id = IndexId::random(self.rng.as_ref());
+        let rowless = self.rowless.enter(id);
         if let Err(error) = self.engine.create(ShardRef { index: id, dense: config.dense }).await {
             self.discard(id).await;
             return Err(error.into());
         }
         let new = NewIndex { id, config, created_at: self.clock.now() };
         match self.catalog.create_index(new).await {
-            Ok(index) => self.open_first_port(index).await,
+            Ok(index) => {
+                drop(rowless);
+                self.open_first_port(index).await
+            }
             Err(error) => {
                 // A change that failed half-way has poisoned the catalog; its row may be on disk.
                 if self.catalog.is_writable() {
                     self.discard(id).await;
+                } else {
+                    rowless.stay();
                 }
                 Err(error.into())
             }

@@ -22,6 +22,7 @@ mod operator;
 mod ports;
 mod reaper;
 mod restores;
+mod rowless;
 mod running;
 mod schedules;
 mod search;

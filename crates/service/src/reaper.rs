@@ -10,8 +10,8 @@ use lodgepole_catalog::{Catalog, CatalogError};
 use lodgepole_engine::{Estate, Reaped};
 use lodgepole_types::{BackupStatus, IndexId, RestoreStatus};
 
+use crate::rowless::Rowless;
 use crate::service::{Service, shard_of};
-use crate::verify::Copies;
 
 impl Service {
     /// One round of cleaning up and reaping. Several, some time apart, are needed until everything
@@ -21,8 +21,8 @@ impl Service {
     /// `Unavailable` when the store fails; the rest is done in the next round.
     pub async fn reap_once(&self) -> Result<Reaped, ApiError> {
         self.settle().await?;
-        let (catalog, copies) = (&self.shared.catalog, &self.shared.copies);
-        let reaped = self.shared.engine.reap(&|| estate(catalog, copies)).await?;
+        let (catalog, rowless) = (&self.shared.catalog, &self.shared.rowless);
+        let reaped = self.shared.engine.reap(&|| estate(catalog, rowless)).await?;
         for index in &reaped.deleted {
             match catalog.forget_hidden(*index).await {
                 Ok(()) => {}
@@ -37,7 +37,8 @@ impl Service {
 }
 
 /// What exists, as far as the engine must know.
-fn estate(catalog: &Catalog, copies: &Copies) -> Estate {
+fn estate(catalog: &Catalog, rowless: &Rowless) -> Estate {
+    let rowless = rowless.all();
     let contents = catalog.contents();
     let mut backups: BTreeMap<IndexId, BTreeSet<String>> = BTreeMap::new();
     let mut segments = BTreeSet::new();
@@ -57,7 +58,7 @@ fn estate(catalog: &Catalog, copies: &Copies) -> Estate {
         live: contents.indexes().iter().map(|index| shard_of(index)).collect(),
         hidden: contents.hidden().iter().map(|row| row.index.id).collect(),
         backups,
-        restoring: pending.map(|job| job.target_index_id).chain(copies.all()).collect(),
+        restoring: pending.map(|job| job.target_index_id).chain(rowless).collect(),
         segments,
         backups_under_way,
     }

@@ -13,9 +13,9 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::PortBinder;
 use crate::imports::Imports;
+use crate::rowless::Rowless;
 use crate::running::Running;
 use crate::undelivered::{Turns, Undelivered};
-use crate::verify::Copies;
 
 /// Changes of the catalog at one time; more are refused with "try again".
 const CHANGES_MAX: u16 = 10_000;
@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     pub(crate) running: Running,
     pub(crate) imports: Imports,
     pub(crate) undelivered: Undelivered,
-    pub(crate) copies: Copies,
+    pub(crate) rowless: Rowless,
     pub(crate) restore_turns: Turns,
     pub(crate) port_turn: Mutex<()>,
     /// Every change holds one permit; the shutdown takes them all and closes it.
@@ -87,7 +87,7 @@ impl Service {
             running: Running::default(),
             imports,
             undelivered: Undelivered::default(),
-            copies: Copies::default(),
+            rowless: Rowless::default(),
             restore_turns: Turns::default(),
             port_turn: Mutex::default(),
             gate: Arc::new(Semaphore::new(usize::from(CHANGES_MAX))),

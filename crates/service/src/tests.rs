@@ -12,6 +12,7 @@ mod retries;
 mod schedules;
 mod search;
 mod segments;
+mod strays;
 mod vectors;
 mod verify;
 

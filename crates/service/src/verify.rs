@@ -5,41 +5,11 @@
 //! names, which is looked through and removed again; while it is there the reaper takes it for the
 //! target of a restore.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use lodgepole_api::ApiError;
 use lodgepole_engine::{AuditDepth, AuditFinding, AuditReport, EngineError, ShardRef};
 use lodgepole_types::{Backup, BackupStatus, Classify as _, ErrorKind, IndexId};
-use parking_lot::Mutex;
 
 use crate::service::{Service, Shared, shard_of};
-
-/// Copies of backups that are being looked through.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Copies(Arc<Mutex<BTreeSet<IndexId>>>);
-
-impl Copies {
-    pub(crate) fn all(&self) -> BTreeSet<IndexId> {
-        self.0.lock().clone()
-    }
-
-    fn enter(&self, index: IndexId) -> CopyGuard {
-        self.0.lock().insert(index);
-        CopyGuard { copies: self.clone(), index }
-    }
-}
-
-struct CopyGuard {
-    copies: Copies,
-    index: IndexId,
-}
-
-impl Drop for CopyGuard {
-    fn drop(&mut self) {
-        self.copies.0.lock().remove(&self.index);
-    }
-}
 
 /// What was looked at, and found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -146,7 +116,7 @@ impl Shared {
     ) -> Result<AuditReport, EngineError> {
         let Some(pin) = backup.checkpoint else { return Ok(AuditReport::default()) };
         let index = IndexId::random(self.rng.as_ref());
-        let _guard = self.copies.enter(index);
+        let _guard = self.rowless.enter(index);
         self.engine.clone_index(index, backup.source_index_id, pin).await?;
         let shard = ShardRef { index, dense: backup.source.dense };
         let audit = self.engine.audit(shard, depth, progress).await;
