@@ -98,7 +98,7 @@ impl Engine {
             clock: Arc::clone(storage.clock()),
             tails: TailCache::new(options.tail_bytes_max),
             pool,
-            segments: SegmentStore::new(storage.clone()),
+            segments: SegmentStore::new(storage.clone(), options.builds_aside),
             wishes: Arc::default(),
             options,
         };

@@ -51,6 +51,9 @@ pub struct EngineOptions {
     pub merge_pause: Duration,
     /// How long a segment must have been seen without use before its file is removed.
     pub segment_grace: Duration,
+    /// Whether a segment is built on a thread of its own. Not in a simulation: when such a thread ends
+    /// is chance, and with it the order of everything after.
+    pub builds_aside: bool,
 }
 
 /// When a segment is built: as soon as one of both is reached.
@@ -91,6 +94,7 @@ impl Default for EngineOptions {
             index_batch_bytes: 512 << 20,
             merge_pause: Duration::from_secs(3),
             segment_grace: Duration::from_secs(120),
+            builds_aside: true,
         }
     }
 }

@@ -45,6 +45,8 @@ impl OpenSegment {
 #[derive(Debug)]
 pub(crate) struct SegmentStore {
     storage: Storage,
+    /// Whether segments are built on threads of their own.
+    builds_aside: bool,
     open: Mutex<HashMap<SegmentId, Weak<Segment>>>,
     unnamed: Mutex<BTreeSet<SegmentId>>,
     /// What the rows of an index name, as far as it was read since they last changed.
@@ -114,9 +116,10 @@ impl SegmentBytes for FileBytes {
 }
 
 impl SegmentStore {
-    pub(crate) fn new(storage: Storage) -> Arc<Self> {
+    pub(crate) fn new(storage: Storage, builds_aside: bool) -> Arc<Self> {
         Arc::new(Self {
             storage,
+            builds_aside,
             open: Mutex::default(),
             unnamed: Mutex::default(),
             marks: Mutex::default(),
@@ -173,14 +176,19 @@ impl SegmentStore {
             metric: shape.metric(),
             seed: ROTATION_SEED,
         };
-        let built = crate::background::run("build", move || {
+        let build = move || {
             let mut buffered = std::io::BufWriter::with_capacity(1 << 20, &mut writer);
             build_segment(&rows, shape, Kernels::detect(), &mut buffered, &stop)?;
             buffered.flush().map_err(SegmentError::from)?;
             drop(buffered);
             Ok::<_, SegmentError>(writer)
-        });
-        let writer = built.await.ok_or(EngineError::SearchDied)??;
+        };
+        let built = if self.builds_aside {
+            crate::background::run("build", build).await
+        } else {
+            Some(build())
+        };
+        let writer = built.ok_or(EngineError::SearchDied)??;
         self.storage.finish_blob(writer).await?;
         Ok((self.open(id).await?, unnamed))
     }

@@ -53,6 +53,17 @@ struct State {
     /// Changes that are held, by number.
     held: BTreeMap<u64, (Timing, Arc<Gate>)>,
     latency: Latency,
+    /// Says how long each operation takes on top of that.
+    pace: Option<Pace>,
+}
+
+/// How long an operation takes.
+struct Pace(Box<dyn FnMut(&Operation) -> Duration + Send>);
+
+impl std::fmt::Debug for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pace")
+    }
 }
 
 /// Time that operations take on top of the store's own.
@@ -163,6 +174,11 @@ impl FaultStore {
         self.state.lock().latency = latency;
     }
 
+    /// Slows each operation down by what `pace` says; it sees them in order and must not call the store.
+    pub fn slow_by(&self, pace: impl FnMut(&Operation) -> Duration + Send + 'static) {
+        self.state.lock().pace = Some(Pace(Box::new(pace)));
+    }
+
     /// Whether the store has crashed.
     #[must_use]
     pub fn is_crashed(&self) -> bool {
@@ -201,6 +217,8 @@ impl FaultStore {
             // From here on nothing later is carried out, also while this one still is.
             state.is_crashed = matches!(verdict, Verdict::Fault(Action::Crash, _));
             let latency = if kind.is_change() { state.latency.change } else { state.latency.read };
+            let slowed = state.pace.as_mut().map_or(Duration::ZERO, |pace| (pace.0)(&operation));
+            let latency = latency + slowed;
             let held = if kind.is_change() { state.held.remove(&operation.number) } else { None };
             (operation, verdict, latency, held)
         };
