@@ -20,13 +20,13 @@
 mod books;
 pub mod calls;
 mod change;
-mod contents;
+pub(crate) mod contents;
 pub mod crowd;
 mod dated;
 mod script;
-mod sweep;
+pub(crate) mod sweep;
 mod time;
-mod world;
+pub(crate) mod world;
 
 #[cfg(test)]
 mod tests;

@@ -3,5 +3,6 @@
 //! Invariant: nothing in the product depends on this crate. It may look into every other one.
 #![forbid(unsafe_code)]
 
+pub mod actors;
 pub mod crash;
 pub mod model;

@@ -101,7 +101,7 @@ impl Ledger {
 
 /// Ports that exist only here.
 #[derive(Debug)]
-struct NoSockets;
+pub(crate) struct NoSockets;
 
 impl PortBinder for NoSockets {
     fn bind(&self, _: u16) -> BoxFuture<'_, Result<(), PortError>> {
@@ -460,7 +460,7 @@ impl std::fmt::Debug for Server {
     }
 }
 
-fn context() -> RequestContext {
+pub(crate) fn context() -> RequestContext {
     RequestContext {
         version: ApiVersion::V2025_10,
         transport: Transport::Rest,

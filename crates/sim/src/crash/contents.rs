@@ -28,11 +28,11 @@ pub fn shape(index: IndexId) -> ShardRef {
     ShardRef { index, dense: Some(DenseField { dimension: 2, metric: Metric::DotProduct }) }
 }
 
-pub(super) fn space(name: &str) -> Result<NamespaceName, Violation> {
+pub(crate) fn space(name: &str) -> Result<NamespaceName, Violation> {
     NamespaceName::parse(name).map_err(|error| invalid(&error))
 }
 
-pub(super) fn record_id(key: &str) -> Result<RecordId, Violation> {
+pub(crate) fn record_id(key: &str) -> Result<RecordId, Violation> {
     RecordId::parse(key).map_err(|error| invalid(&error))
 }
 
@@ -41,7 +41,7 @@ fn invalid(error: &IdError) -> Violation {
 }
 
 /// The record `key` in its version `version`: both values and metadata tell the two apart.
-pub(super) fn record(key: &str, version: u16) -> Result<Record, Violation> {
+pub(crate) fn record(key: &str, version: u16) -> Result<Record, Violation> {
     let fields = [("version".to_owned(), Value::of(Kind::Number(version.into())))];
     let metadata =
         Metadata::parse(Struct { fields: fields.into() }, &lodgepole_types::Limits::default())

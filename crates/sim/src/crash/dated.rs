@@ -19,7 +19,7 @@ use lodgepole_storage::object_store::memory::InMemory;
 use lodgepole_storage::object_store::path::Path;
 use lodgepole_storage::object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use lodgepole_types::{Clock, Timestamp};
 use parking_lot::Mutex;
@@ -32,6 +32,8 @@ pub struct DatedStore {
     memory: Arc<InMemory>,
     clock: Arc<dyn Clock>,
     dates: Arc<Mutex<Dates>>,
+    /// Whether a put replaces whatever is there, whatever it asked for.
+    is_loose: bool,
 }
 
 /// The objects of a store that nobody is using.
@@ -55,6 +57,7 @@ impl Disk {
             memory: Arc::new(self.memory.fork()),
             clock,
             dates: Arc::new(Mutex::new(self.dates.clone())),
+            is_loose: false,
         }
     }
 }
@@ -64,6 +67,13 @@ impl DatedStore {
     #[must_use]
     pub fn image(&self) -> Disk {
         Disk { memory: self.memory.fork(), dates: self.dates.lock().clone() }
+    }
+
+    /// The same objects behind a store that has never heard of conditional puts: a defect, put in to
+    /// see whether it is found.
+    #[must_use]
+    pub fn without_conditions(self) -> Self {
+        Self { is_loose: true, ..self }
     }
 
     fn date(&self, location: &Path) {
@@ -91,8 +101,11 @@ impl ObjectStore for DatedStore {
         &self,
         location: &Path,
         payload: PutPayload,
-        options: PutOptions,
+        mut options: PutOptions,
     ) -> Result<PutResult> {
+        if self.is_loose {
+            options.mode = PutMode::Overwrite;
+        }
         let result = self.memory.put_opts(location, payload, options).await?;
         self.date(location);
         Ok(result)

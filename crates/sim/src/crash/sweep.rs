@@ -13,9 +13,9 @@ use super::world::{Mutant, World};
 use super::{Books, Step, Violation, in_virtual_time, judge};
 
 /// Where the virtual time of all runs begins.
-pub(super) const START: Timestamp = Timestamp(1_800_000_000_000);
+pub(crate) const START: Timestamp = Timestamp(1_800_000_000_000);
 /// How long a process is down after a crash, in milliseconds.
-pub(super) const DOWN_MS: i64 = 5_000;
+pub(crate) const DOWN_MS: i64 = 5_000;
 
 /// Which crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 use lodgepole_storage::fault::{Operation, OperationKind};
 
 use super::*;
+use crate::actors::without_random_names;
 
 /// Processors of the machine the checks are made for.
 const THREADS: usize = 2;
@@ -91,30 +92,6 @@ fn no_crash_under_concurrent_writers_loses_or_tears_anything() {
 
 /// Runs of one seed that are compared.
 const REPEATS: usize = 20;
-
-/// The operations with every random name replaced by the order of its first appearance.
-fn without_random_names(operations: &[Operation]) -> Vec<String> {
-    let mut seen: Vec<String> = Vec::new();
-    let mut shown = |word: &str| -> String {
-        let is_ulid = word.len() >= 26 && word.starts_with("01");
-        let is_uuid = word.len() == 36 && word.matches('-').count() == 4;
-        if !is_ulid && !is_uuid {
-            return word.to_owned();
-        }
-        let at = seen.iter().position(|known| known == word).unwrap_or_else(|| {
-            seen.push(word.to_owned());
-            seen.len() - 1
-        });
-        format!("#{at}")
-    };
-    operations
-        .iter()
-        .map(|operation| {
-            let path: Vec<_> = operation.path.split('/').map(&mut shown).collect();
-            format!("{} {}", operation.kind.name(), path.join("/"))
-        })
-        .collect()
-}
 
 #[test]
 fn no_crash_under_the_calls_of_the_service_leaves_anything_half_made() {

@@ -496,7 +496,7 @@ fn start_engine(storage: &Storage) -> Result<Arc<Engine>, Violation> {
 }
 
 /// The segment files of a store, as rows name them.
-pub(super) async fn segment_files(
+pub(crate) async fn segment_files(
     objects: &DatedStore,
 ) -> Result<BTreeSet<String>, lodgepole_storage::object_store::Error> {
     let listed: Vec<_> = objects.list(None).try_collect().await?;
