@@ -162,7 +162,7 @@ pub(super) async fn read(stage: Stage, rng: SeededRng, rounds: u64) {
                 stage.annals.lock().note_seen(&name, begin, &seen);
                 stage.count(|figures| figures.reads += 1);
             }
-            Ok(Err(error)) if error.kind() == ErrorKind::DataLoss => {
+            Ok(Err(error)) if error.kind() == ErrorKind::DataLoss && !stage.process.has_rival() => {
                 let text = format!("a false alarm in {name}: {}", causes(&error));
                 return stage.keep(Violation::Unreadable(text));
             }

@@ -46,7 +46,7 @@ pub struct Figures {
     pub fenced: u64,
     /// Rounds of the reaper.
     pub reaped: u64,
-    /// Segments that the indexer was seen to build, and files that were removed.
+    /// Segments built.
     pub segments: u64,
     /// Indexes looked through by the audit.
     pub audits: u64,

@@ -123,6 +123,13 @@ impl Process {
         self.rivalled_since.fetch_min(moment, Ordering::Relaxed);
     }
 
+    /// Whether another process uses the store as well, or did. The collector of the one may then take log
+    /// objects that the other is about to read, and is told of damage: only the lock of the data directory
+    /// keeps that from happening.
+    pub(super) fn has_rival(&self) -> bool {
+        self.rivalled_since.load(Ordering::Relaxed) != u64::MAX
+    }
+
     /// A write that began at this moment was answered, so the database was this process's then.
     pub(super) fn note_owned(&self, index: IndexId, begin: u64) {
         let mut owned = self.owned_at.lock();

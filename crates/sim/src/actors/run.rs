@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lodgepole_storage::ShiftedClock;
-use lodgepole_storage::fault::{FaultStore, Operation};
+use lodgepole_storage::fault::{FaultStore, Operation, OperationKind};
 use lodgepole_storage::object_store::ObjectStoreExt;
 use lodgepole_storage::object_store::path::Path;
 use lodgepole_types::{Clock, Rng, SeededRng, Timestamp};
@@ -253,7 +253,10 @@ impl Run {
     fn note_end(&mut self, store: &FaultStore, injected: &Injected) {
         let operations = store.operations();
         let mut figures = self.figures.lock();
-        let is_segment = |seen: &&Operation| seen.kind.is_change() && seen.path.contains("/seg/");
+        let is_segment = |seen: &&Operation| {
+            let is_put = seen.kind.is_change() && seen.kind != OperationKind::Delete;
+            is_put && seen.path.contains("/seg/")
+        };
         figures.segments += operations.iter().filter(is_segment).count() as u64;
         let [before, after, full] = injected.counts();
         figures.errors_before += before;
