@@ -8,6 +8,8 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import long
@@ -100,16 +102,13 @@ def check(chosen: list[Suite], *, whole: bool) -> int:
     suites.LOGS.mkdir(parents=True)
     cold = not (target_dir() / "debug" / "deps").exists()
     ready = suites.install_in_background({name for suite in chosen for name in suite.environments})
-    total, late, started = Outcome(), [], time.monotonic()
+    started = time.monotonic()
     say(f"{'suite':26} {'seconds':>8}  {'budget':>6}  result" + (" (cold)" if cold else ""))
-    for suite in chosen:
-        budget_s = suite.budget_s(cold=cold)
-        outcome, seconds = run(suite, budget_s, ready)
-        if seconds > budget_s:
-            late.append(suite.name)
-        total.passed += outcome.passed
-        total.failed += outcome.failed
-        total.skipped += outcome.skipped
+    ran = in_lanes(chosen, lambda suite: run(suite, suite.budget_s(cold=cold), ready))
+    total = Outcome(sum(outcome.passed for _, outcome, _ in ran),
+                    sum(outcome.failed for _, outcome, _ in ran),
+                    sum(outcome.skipped for _, outcome, _ in ran))
+    late = [suite.name for suite, _, seconds in ran if seconds > suite.budget_s(cold=cold)]
     seconds = time.monotonic() - started
     if whole:
         limit = suites.TOTAL_COLD_S if cold else suites.TOTAL_WARM_S
@@ -121,6 +120,19 @@ def check(chosen: list[Suite], *, whole: bool) -> int:
     skipped = f", {total.skipped} skipped" if total.skipped else ""
     say(f"{total.passed} passed, {total.failed} failed{skipped}")
     return 1 if total.failed or not total.passed else 0
+
+
+def in_lanes(chosen: list[Suite], run_one: Callable) -> list[tuple[Suite, Outcome, float]]:
+    """Runs the suites in order, but those that crash servers beside the others once there is a binary:
+    they wait for disks and dying processes, the clients' suites for their interpreters."""
+    beside = [suite for suite in chosen if suite.runs_beside]
+    usual = [suite for suite in chosen if not suite.runs_beside]
+    before = next((at + 1 for at, suite in enumerate(usual) if suite.name == "binary"), 0)
+    ran = [(suite, *run_one(suite)) for suite in usual[:before]]
+    with ThreadPoolExecutor(1) as lane:
+        crashed = [(suite, lane.submit(run_one, suite)) for suite in beside]
+        ran += [(suite, *run_one(suite)) for suite in usual[before:]]
+        return ran + [(suite, *done.result()) for suite, done in crashed]
 
 
 def run(suite: Suite, budget_s: int, ready) -> tuple[Outcome, float]:
