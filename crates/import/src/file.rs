@@ -1,6 +1,7 @@
 //! One file, read batch by batch.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 
 use lodgepole_types::{Limits, Record};
 use parquet::data_type::{FloatType, Int32Type};
@@ -77,7 +78,8 @@ impl ParquetFile {
         limits: &Limits,
     ) -> std::result::Result<Self, FileError> {
         let blocks = Blocks::new(source);
-        let reader = SerializedFileReader::new(blocks.clone()).map_err(|error| {
+        let reader = contained(|| Ok(SerializedFileReader::new(blocks.clone())))?;
+        let reader = reader.map_err(|error| {
             let message = "Parquet footer could not be parsed. Are you sure this is valid parquet?";
             sort(&blocks, &error, |_| message.to_owned())
         })?;
@@ -119,7 +121,7 @@ impl ParquetFile {
             self.group += 1;
         }
         if self.group < self.groups.len() && left > 0 {
-            self.skip(left).map_err(|error| self.failed(&error))?;
+            contained(|| self.skip(left).map_err(|error| self.failed(&error)))?;
         }
         Ok(())
     }
@@ -138,7 +140,7 @@ impl ParquetFile {
     /// [`FileError::Invalid`] when pages are damaged or in a form that cannot be read,
     /// [`FileError::Unreadable`] when the source fails. The file cannot be read on after either.
     pub fn next_batch(&mut self) -> std::result::Result<Option<Batch>, FileError> {
-        self.batch().map_err(|error| self.failed(&error))
+        contained(|| self.batch().map_err(|error| self.failed(&error)))
     }
 
     fn batch(&mut self) -> Result<Option<Batch>> {
@@ -259,6 +261,15 @@ fn sort(
         Some(failure) => FileError::Unreadable(failure),
         None => FileError::Invalid(message(error)),
     }
+}
+
+/// Reads a part of the file. Where the library finds a number that cannot be, it may end the thread:
+/// that says of the file what its errors say.
+fn contained<T>(
+    read: impl FnOnce() -> std::result::Result<T, FileError>,
+) -> std::result::Result<T, FileError> {
+    std::panic::catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(damaged(&"a number in it cannot be")))
 }
 
 fn damaged(what: &dyn fmt::Display) -> FileError {

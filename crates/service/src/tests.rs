@@ -13,7 +13,6 @@ mod retries;
 mod schedules;
 mod search;
 mod segments;
-mod strays;
 mod vectors;
 mod verify;
 

@@ -76,7 +76,11 @@ where
 {
     let message: T = data_body(body).ok()?;
     let bytes = message.encode_to_vec();
-    assert_eq!(T::decode(bytes.as_slice()).unwrap(), message, "protobuf");
+    match T::decode(bytes.as_slice()) {
+        Ok(read) => assert_eq!(read, message, "protobuf"),
+        // Protobuf allows fewer levels than JSON.
+        Err(error) => assert!(error.to_string().contains("recursion limit"), "{error}"),
+    }
     let json = serde_json::to_vec(&message).unwrap();
     assert_eq!(data_body::<T>(&json).unwrap(), message, "{}", json.escape_ascii());
     Some(message)

@@ -117,9 +117,9 @@ async fn one_is_made_at_a_time() {
     bench.create("a").await;
     bench.fill("a", 0..5).await;
     let verify = || bench.service.verify(AuditDepth::Quick, &|_, _| {}, pending());
-    let (first, second) = tokio::join!(verify(), verify());
-    assert!(first.is_ok());
-    let refused = second.unwrap_err();
+    let turn = bench.service.shared.verify_turn.try_lock().unwrap();
+    let refused = verify().await.unwrap_err();
+    drop(turn);
     assert!(refused.message().contains("under way"), "{refused:?}");
     assert!(verify().await.is_ok(), "the turn is given back");
 }

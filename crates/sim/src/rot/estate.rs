@@ -137,13 +137,13 @@ impl Builder {
         self.create("mixed", HYBRID).await?;
         self.create("sparse", SPARSE).await?;
         self.create("gone", DENSE).await?;
-        self.upsert("mixed", "", 0..60, 1, HYBRID).await?;
-        self.upsert("mixed", FAR, 0..40, 1, HYBRID).await?;
-        self.upsert("sparse", "", 0..40, 1, SPARSE).await?;
-        self.upsert("gone", "", 0..30, 1, DENSE).await?;
+        self.upsert("mixed", "", 0..30, 1, HYBRID).await?;
+        self.upsert("mixed", FAR, 0..16, 1, HYBRID).await?;
+        self.upsert("sparse", "", 0..16, 1, SPARSE).await?;
+        self.upsert("gone", "", 0..12, 1, DENSE).await?;
         self.index().await?;
-        self.delete("mixed", "", 5..15).await?;
-        self.upsert("mixed", "", 10..40, 2, HYBRID).await?;
+        self.delete("mixed", "", 3..8).await?;
+        self.upsert("mixed", "", 5..20, 2, HYBRID).await?;
         self.backup("gone").await?;
         self.delete_index("gone").await?;
         self.backup("mixed").await?;
@@ -154,11 +154,11 @@ impl Builder {
     async fn later_years(&mut self) -> Result<(), Violation> {
         let of_mixed = self.backup_of("mixed")?;
         self.restore(&of_mixed, "copy").await?;
-        self.upsert("copy", "", 50..80, 3, HYBRID).await?;
-        self.delete("copy", FAR, 0..8).await?;
+        self.upsert("copy", "", 25..40, 3, HYBRID).await?;
+        self.delete("copy", FAR, 0..4).await?;
         self.index().await?;
         self.upsert("mixed", "other", 0..4, 2, HYBRID).await?;
-        self.upsert("mixed", "", 60..100, 3, HYBRID).await?;
+        self.upsert("mixed", "", 30..46, 3, HYBRID).await?;
         self.index().await?;
         self.restart().await?;
         for _ in 0..3 {
@@ -172,7 +172,7 @@ impl Builder {
         self.upsert("mixed", "", 0..3, 4, HYBRID).await?;
         self.delete("mixed", FAR, 1..3).await?;
         self.upsert("copy", "", 0..2, 4, HYBRID).await?;
-        self.upsert("sparse", "", 38..44, 4, SPARSE).await
+        self.upsert("sparse", "", 14..18, 4, SPARSE).await
     }
 
     async fn image(&self, name: &'static str) -> Result<Image, Violation> {

@@ -15,9 +15,9 @@ use lodgepole_storage::{ShiftedClock, Sources, Storage, StorageOptions};
 use lodgepole_types::{BoxFuture, SeededRng, causes};
 
 /// Rows that make a segment.
-const SEGMENT_ROWS: u64 = 24;
+const SEGMENT_ROWS: u64 = 10;
 /// Small, so that a few records make files, and files are merged.
-const MEMTABLE_BYTES: usize = 16 << 10;
+const MEMTABLE_BYTES: usize = 8 << 10;
 
 /// Ports that exist only here.
 #[derive(Debug)]
