@@ -197,7 +197,7 @@ def judge(report: Report, samples: list[Sample], minutes: float) -> None:
         return
     hours = (measured[-1].at_s - measured[0].at_s) / 3_600
     mean = sum(sample.anonymous_bytes for sample in measured) / len(measured)
-    memory = MEMORY_BYTES + mean * MEMORY_SHARE_AN_HOUR * hours 
+    memory = MEMORY_BYTES + mean * MEMORY_SHARE_AN_HOUR * hours
     memory += SHORT_MEMORY_BYTES if minutes < 5 else 0
     disk = DISK_BYTES if minutes >= FULL_MINUTES else SHORT_DISK_BYTES
     for name, most in (("anonymous_bytes", memory), ("rss_bytes", memory), ("files", FILES),

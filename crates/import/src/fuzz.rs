@@ -10,8 +10,7 @@ mod inputs;
 
 use self::inputs::fuzz;
 use crate::testing::{
-    Format, ID, InMemory, Layout, METADATA, PLAIN, Row, dense, file, list, sparse_field,
-    values_field,
+    Format, ID, InMemory, Layout, METADATA, Row, dense, file, list, sparse_field, values_field,
 };
 use crate::{ParquetFile, Shape, SparseRule};
 
@@ -26,7 +25,7 @@ fn corpus() -> Vec<Vec<u8>> {
     let mut files = Vec::new();
     for layout in [Layout::ThreeLevels, Layout::TwoLevels] {
         for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY, zstd()] {
-            let format = Format { layout, compression, group_rows: 5, page_rows: 2, ..PLAIN };
+            let format = Format { layout, compression, group_rows: 5, page_rows: 2 };
             let dense = [ID.to_owned(), values_field(layout), METADATA.to_owned()];
             files.push(file(&dense, &rows, format).to_vec());
             let all = [&dense[..], &[sparse_field(layout)]].concat();

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lodgepole_engine::{AuditDepth, Effort, Near, Query, ShardRef};
 use lodgepole_service::Service;
@@ -132,9 +133,10 @@ pub(crate) async fn start(folder: &Path) -> Result<Server, String> {
     Server::start_over(storage, clock, rng).await
 }
 
-/// Ids that are drawn must not be those that the fixture drew.
+/// Ids that are drawn must not be those that the fixture drew, nor those of another start.
 fn clock_seed() -> u64 {
-    0x6669_7874
+    static STARTS: AtomicU64 = AtomicU64::new(0x6669_7874);
+    STARTS.fetch_add(1, Ordering::Relaxed)
 }
 
 async fn check_copy(store: std::path::PathBuf, holds: Value) -> Result<Checked, String> {

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 #[path = "../../../types/src/fuzz.rs"]
-mod fuzz;
+mod inputs;
 
-use self::fuzz::fuzz;
+use self::inputs::fuzz;
 use super::testing::{dense, hybrid, pod, sparse};
 use super::*;
 use crate::query_string::{

@@ -76,6 +76,7 @@ pub(super) fn days_between(from: Timestamp, to: Timestamp) -> i64 {
 }
 
 /// What one certificate says; `None` when the verifier does not say it.
+#[expect(clippy::result_large_err, reason = "the error is rustls's")]
 fn of_one(der: &CertificateDer<'_>) -> Result<Option<CertificateFacts>, rustls::Error> {
     let certificate = ParsedCertificate::try_from(der)?;
     let nobody =
