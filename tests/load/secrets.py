@@ -158,7 +158,7 @@ class Run:
         """Every kind of request, right and wrong."""
         control = self.server.port
         spec = {"serverless": {"cloud": "aws", "region": "us-east-1"}}
-        body = {"name": "main", "dimension": DIMENSION, "metric": "cosine", "spec": spec}
+        body = {"name": "main", "dimension": DIMENSION, "metric": "dotproduct", "spec": spec}
         made = self.call(control, "POST", "/indexes", body, expect=(201,))
         self.data_port = data = port_of(json.loads(made)["host"])
         record = {"id": self.record_id, "values": [self.value] * DIMENSION,

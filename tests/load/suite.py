@@ -156,7 +156,7 @@ def make_index(port: int, name: str, dimension: int) -> int:
     control = Control(port)
     try:
         spec = {"serverless": {"cloud": "aws", "region": "us-east-1"}}
-        body = {"name": name, "dimension": dimension, "metric": "euclidean", "spec": spec}
+        body = {"name": name, "dimension": dimension, "metric": "dotproduct", "spec": spec}
         return port_of(control.call("POST", "/indexes", body).expect(201).json["host"])
     finally:
         control.close()
