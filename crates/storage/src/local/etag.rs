@@ -33,7 +33,7 @@ pub(super) fn of(file: &File) -> io::Result<String> {
 }
 
 /// The tag of a large object, spelt as `LocalFileSystem` spells it.
-fn of_file(metadata: &Metadata) -> String {
+pub(super) fn of_file(metadata: &Metadata) -> String {
     let modified = metadata
         .modified()
         .ok()

@@ -4,9 +4,9 @@
 //! not give: an object is on stable storage when its put has answered, replacing an object only if
 //! it is still the one that was read works, one process at a time owns the folder, a disk that is
 //! nearly full refuses early and recovers by itself, and a disk that failed to sync is not trusted
-//! again. Reading and listing are `LocalFileSystem`'s; writing is ours, because its errors hide a
-//! failed folder sync among failed renames, and because a crash suite needs every step of a write
-//! to be a place where a fault can happen (see [`DiskStep`]).
+//! again. Reading is `LocalFileSystem`'s; writing is ours, because its errors hide a failed folder
+//! sync among failed renames, and because a crash suite needs every step of a write to be a place
+//! where a fault can happen (see [`DiskStep`]); listing is ours, because it is slow there.
 
 mod changes;
 mod disk;
@@ -14,6 +14,7 @@ mod error;
 mod etag;
 mod file;
 mod folders;
+mod listing;
 mod lock;
 mod options;
 mod root;

@@ -1,6 +1,6 @@
 //! The store itself: `object_store`'s interface over one locked folder.
 //!
-//! Paths map to files by `LocalFileSystem`, which also reads and lists. Put, copy, rename, delete
+//! Paths map to files by `LocalFileSystem`, which also reads. Put, copy, rename, delete
 //! and multipart go through [`Disk`], step by step. Two names in the root are the store's own and
 //! never appear: the lock file and the staging folder.
 #![expect(clippy::result_large_err, reason = "the error is object_store's, whose trait we serve")]
@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -30,6 +30,7 @@ use super::disk::{Disk, STAGING_NAME};
 use super::error::{DiskError, LocalOpenError, final_error};
 use super::etag;
 use super::file::LocalFile;
+use super::listing::Listing;
 use super::lock::{DirectoryLock, LOCK_NAME};
 use super::options::LocalOptions;
 use super::root;
@@ -245,7 +246,7 @@ impl ObjectStore for LocalStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        shown(self.files.list(prefix))
+        Listing::of(&self.disk.root, prefix, None, is_own).stream()
     }
 
     fn list_with_offset(
@@ -253,7 +254,7 @@ impl ObjectStore for LocalStore {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        shown(self.files.list_with_offset(prefix, offset))
+        Listing::of(&self.disk.root, prefix, Some(offset), is_own).stream()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -316,18 +317,6 @@ async fn with_content_tag(mut result: GetResult) -> Result<GetResult> {
 
 fn as_index(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
-}
-
-/// Leaves the store's own names out of a listing, and the tags that are not its to give.
-fn shown(
-    listing: BoxStream<'static, Result<ObjectMeta>>,
-) -> BoxStream<'static, Result<ObjectMeta>> {
-    listing
-        .try_filter_map(|mut object| async move {
-            drop_small_tag(&mut object);
-            Ok((!is_own(&object.location)).then_some(object))
-        })
-        .boxed()
 }
 
 /// A listing does not read objects, so it has no tag for small ones. `head` has.
