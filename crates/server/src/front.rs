@@ -33,6 +33,7 @@ pub(crate) use reply::{Position, Reply};
 pub(crate) use work::Work;
 
 use crate::settings::HostFormat;
+use crate::tls::Tls;
 use crate::transport::{Handler, ReplyBody, Way};
 use crate::{grpc, rest};
 
@@ -52,6 +53,7 @@ pub(crate) struct Front {
     host_format: HostFormat,
     body: BodyReader,
     work: Work,
+    tls: Option<Arc<Tls>>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
 }
@@ -66,7 +68,7 @@ pub(crate) struct Open {
 }
 
 /// What the operator decided about requests.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct FrontOptions {
     /// Who may call.
     pub(crate) access: Access,
@@ -80,6 +82,8 @@ pub(crate) struct FrontOptions {
     pub(crate) request_buffer_bytes: usize,
     /// Longest pause in the middle of a body.
     pub(crate) stall_timeout: Duration,
+    /// The certificate that is shown, if there is one.
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 /// One request on its way, without its body.
@@ -169,9 +173,15 @@ impl Front {
             host_format: options.host_format,
             body,
             work: Work::default(),
+            tls: options.tls,
             clock,
             rng,
         }
+    }
+
+    /// Days for which the certificate in use is still valid; `None` without TLS.
+    pub(crate) fn certificate_days_left(&self) -> Option<i64> {
+        self.tls.as_ref().map(|tls| tls.days_left())
     }
 
     /// Begins to answer.

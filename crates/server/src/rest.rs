@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
-use lodgepole_api::{ApiError, ApiVersion, Plane, envelope};
+use lodgepole_api::{ApiError, ApiVersion, Operation, Plane, envelope};
 use lodgepole_service::Transport;
 
 use crate::front::{Arrival, Front, Reply};
@@ -61,7 +61,9 @@ fn prepare(arrival: Arrival, head: &Parts) -> Result<Call, Reply> {
         Plane::Data => Some(arrival.index().map_err(|error| refuse(plane, error))?),
     };
     let query = head.uri.query().map(str::to_owned);
-    Ok(Call { service: arrival.service, context, index, route, query, body: Bytes::new() })
+    let service = arrival.service;
+    let (body, certificate_days_left) = (Bytes::new(), None);
+    Ok(Call { service, context, index, route, query, body, certificate_days_left })
 }
 
 async fn perform(
@@ -74,6 +76,9 @@ async fn perform(
     let sent = front.body().read(operation, body, 0).await?;
     let held = front.body().unpack(operation, &head.headers, sent)?;
     call.body = held.bytes;
+    if operation == Operation::Metrics {
+        call.certificate_days_left = front.certificate_days_left();
+    }
     let share = held.share;
     let performed = Box::pin(operations::perform(call));
     let work = async move {

@@ -116,7 +116,7 @@ impl Server {
         let tls =
             tls_source(&settings, address).map(|source| Tls::open(source, Arc::clone(&clock)));
         let tls = tls.transpose()?.map(Arc::new);
-        let options = front_options(&settings, address);
+        let options = front_options(&settings, address, tls.clone());
         let front = Arc::new(Front::new(options, Arc::clone(&clock), Arc::clone(&rng)));
         let handler = Arc::clone(&front);
         let limits = transport_limits(&settings);
@@ -330,7 +330,7 @@ fn domain(settings: &Settings, service: &Service, control_port: u16) -> Option<A
     Some(Arc::new(Domain::new(&settings.domain, &project, port)))
 }
 
-fn front_options(settings: &Settings, address: SocketAddr) -> FrontOptions {
+fn front_options(settings: &Settings, address: SocketAddr, tls: Option<Arc<Tls>>) -> FrontOptions {
     FrontOptions {
         access: Access::new(address, settings.insecure_no_auth),
         control_port: address.port(),
@@ -341,6 +341,7 @@ fn front_options(settings: &Settings, address: SocketAddr) -> FrontOptions {
         },
         request_buffer_bytes: settings.request_buffer_bytes,
         stall_timeout: Duration::from_secs(settings.stall_timeout_s.into()),
+        tls,
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The certificate comes from a local authority that this server makes on its first start, or from
 //! two PEM files that somebody else keeps up to date. Either way a new one is taken over without a
-//! restart: connections that are open go on with the old one. INVARIANT: a new certificate that
+//! restart: connections that are open go on with the old one. When the end of the one in use is near,
+//! the log says so once a day, and `/metrics` always: nobody looks at an authority for ten years. INVARIANT: a new certificate that
 //! cannot be used changes nothing; the old one is shown on, and the log says what is wrong.
 //!
 //! WHY keys are not made with `types::Rng`: the libraries for TLS draw from the operating system
@@ -29,11 +30,15 @@ mod facts;
 
 pub use authority::{Authority, Issued};
 pub use facts::CertificateFacts;
+use facts::days_between;
 
 /// How often the files of a certificate are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// Age at which a certificate of the local authority is exchanged: a third of its life.
 const RENEW_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Days before the end of a certificate from which the log warns.
+const WARN_DAYS: i64 = 30;
 
 /// What is agreed on inside TLS, the best first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -105,10 +110,17 @@ enum Mark {
     Stamps(Option<Stamp>, Option<Stamp>),
 }
 
+/// A certificate that is in use.
+struct Loaded {
+    config: Arc<ServerConfig>,
+    /// The end of it, or of its authority if that is sooner.
+    not_after: Timestamp,
+}
+
 /// The certificate that is shown at the moment.
 pub(crate) struct Tls {
     source: Source,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Loaded>,
     /// Of the last attempt, also when it failed, so that a broken pair is complained about once.
     mark: Mutex<Mark>,
     clock: Arc<dyn Clock>,
@@ -128,10 +140,10 @@ impl Tls {
     /// [`TlsError`] when there is none that can be used.
     pub(crate) fn open(source: Source, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
         let mark = source.mark(clock.now());
-        let config = source.load(clock.now())?;
+        let loaded = source.load(clock.now())?;
         Ok(Self {
             source,
-            current: RwLock::new(config),
+            current: RwLock::new(loaded),
             mark: Mutex::new(mark),
             clock,
             told: Notify::new(),
@@ -140,7 +152,12 @@ impl Tls {
 
     /// Performs handshakes with the certificate of this moment.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.current.read()))
+        TlsAcceptor::from(Arc::clone(&self.current.read().config))
+    }
+
+    /// Whole days for which the certificate in use, and its authority, are still valid.
+    pub(crate) fn days_left(&self) -> i64 {
+        days_between(self.clock.now(), self.current.read().not_after)
     }
 
     /// The certificate of the local authority, which clients have to trust.
@@ -159,8 +176,8 @@ impl Tls {
         let now = self.clock.now();
         // Before reading: a change while reading is then seen by the next look.
         *self.mark.lock() = self.source.mark(now);
-        let config = self.source.load(now)?;
-        *self.current.write() = config;
+        let loaded = self.source.load(now)?;
+        *self.current.write() = loaded;
         Ok(())
     }
 
@@ -171,7 +188,9 @@ impl Tls {
 
     /// Exchanges the certificate when it is time, for ever.
     pub(crate) async fn keep_fresh(self: Arc<Self>) {
+        let mut told = None;
         loop {
+            self.tell_of_end(&mut told);
             let is_told = tokio::select! {
                 biased;
                 () = self.told.notified() => true,
@@ -186,6 +205,16 @@ impl Tls {
                     tracing::error!(%error, "the new certificate cannot be used; the old one stays");
                 }
             }
+        }
+    }
+
+    /// Warns when the end is near, once for each number of days. What the log was told stands in `told`.
+    fn tell_of_end(&self, told: &mut Option<i64>) {
+        let days_left = self.days_left();
+        if days_left < WARN_DAYS && *told != Some(days_left) {
+            let advice = "lodgepole doctor says what to do";
+            tracing::warn!(days_left, advice, "the certificate, or its authority, expires soon");
+            *told = Some(days_left);
         }
     }
 
@@ -208,16 +237,22 @@ impl Source {
         }
     }
 
-    fn load(&self, now: Timestamp) -> Result<Arc<ServerConfig>, TlsError> {
+    fn load(&self, now: Timestamp) -> Result<Loaded, TlsError> {
         match self {
             Self::Local { folder, names } => {
                 let issued = Authority::open(folder, now)?.issue(names, now)?;
                 let path = Authority::certificate_path(folder);
-                config(&path, issued.certificate.as_bytes(), (&path, issued.key.as_bytes()))
+                let chain = issued.certificate.as_bytes();
+                let config = config(&path, chain, (&path, issued.key.as_bytes()))?;
+                let issued = CertificateFacts::of(&path, chain)?.not_after;
+                let authority = CertificateFacts::of(&path, &read(&path)?)?.not_after;
+                Ok(Loaded { config, not_after: issued.min(authority) })
             }
             Self::Files { certificate, key } => {
                 let chain = read(certificate)?;
-                config(certificate, &chain, (key, &read(key)?))
+                let config = config(certificate, &chain, (key, &read(key)?))?;
+                let not_after = CertificateFacts::of(certificate, &chain)?.not_after;
+                Ok(Loaded { config, not_after })
             }
         }
     }

@@ -78,8 +78,17 @@ const GAUGES: &[Gauge] = &[
     },
 ];
 
+/// The gauge of the certificate, which is the server's and not an index's. Absent without TLS.
+const CERTIFICATE: (&str, &str) = (
+    "lodgepole_certificate_days_left",
+    "Days for which the certificate in use, and the authority that it is from, are still valid.",
+);
+
 /// The page. The rows of one metric stand together, as the format wants it.
-pub(super) fn page(states: &[(Arc<Index>, SearchStateResponse)]) -> String {
+pub(super) fn page(
+    states: &[(Arc<Index>, SearchStateResponse)],
+    certificate_days_left: Option<i64>,
+) -> String {
     let named: Vec<_> =
         states.iter().map(|(index, state)| (label(index.config.name.as_str()), state)).collect();
     let mut page = String::new();
@@ -92,6 +101,10 @@ pub(super) fn page(states: &[(Arc<Index>, SearchStateResponse)]) -> String {
                 Value::Seconds(time) => writeln!(page, "{name}{{index=\"{index}\"}} {time}"),
             };
         }
+    }
+    if let Some(days) = certificate_days_left {
+        let (name, help) = CERTIFICATE;
+        let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {days}");
     }
     page
 }
@@ -115,11 +128,18 @@ mod tests {
 
     #[test]
     fn every_metric_is_explained_even_without_an_index() {
-        let page = page(&[]);
+        let page = page(&[], None);
         assert_eq!(page.lines().count(), 2 * GAUGES.len());
         for Gauge { name, help, .. } in GAUGES {
             assert!(page.contains(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n")));
             assert!(name.starts_with("lodgepole_search_") && help.ends_with('.'), "{name}");
         }
+    }
+
+    #[test]
+    fn the_certificate_is_told_when_there_is_one() {
+        let page = page(&[], Some(-3));
+        assert_eq!(page.lines().count(), 2 * GAUGES.len() + 3);
+        assert!(page.ends_with("gauge\nlodgepole_certificate_days_left -3\n"), "{page}");
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Call {
     pub(super) query: Option<String>,
     /// The body, empty when there is none.
     pub(super) body: Bytes,
+    /// For the metrics: how long the certificate in use is still valid.
+    pub(super) certificate_days_left: Option<i64>,
 }
 
 /// What came of it.
@@ -78,7 +80,8 @@ pub(super) async fn perform(call: Call) -> Result<Answer, ApiError> {
         Operation::ListRestoreJobs => json(&service.list_restore_jobs(ctx, &page()?)?),
         Operation::DescribeRestoreJob => json(&service.describe_restore_job(ctx, name)?),
         Operation::Metrics => Ok(Answer {
-            body: metrics::page(&service.search_states(ctx).await?).into(),
+            body: metrics::page(&service.search_states(ctx).await?, call.certificate_days_left)
+                .into(),
             content_type: metrics::CONTENT_TYPE,
             position: None,
         }),

@@ -191,3 +191,24 @@ fn what_a_certificate_says_is_read_as_clients_see_it() {
         assert!(error.contains("a.pem holds no certificate"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn the_end_of_what_is_in_use_is_known_and_told_once_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let tls = local(folder.path(), &clock).unwrap();
+    assert_eq!(tls.days_left(), 89);
+    let (day, mut told) = (Duration::from_secs(24 * 60 * 60), None);
+    tls.tell_of_end(&mut told);
+    assert_eq!(told, None);
+    clock.advance(60 * day);
+    tls.tell_of_end(&mut told);
+    assert_eq!(told, Some(29));
+    clock.advance(day);
+    tls.tell_of_end(&mut told);
+    assert_eq!(told, Some(28));
+    // The authority has ten years. What it issues in the last of its days ends with it.
+    clock.advance(3_580 * day);
+    tls.reload().unwrap();
+    assert_eq!(tls.days_left(), 8);
+}
