@@ -13,6 +13,7 @@ mod retries;
 mod schedules;
 mod search;
 mod segments;
+mod strays;
 mod vectors;
 mod verify;
 
