@@ -11,7 +11,7 @@ use std::pin::{Pin, pin};
 
 use lodgepole_api::ApiError;
 use lodgepole_engine::{AuditDepth, AuditFinding, AuditReport, EngineError, ShardRef};
-use lodgepole_types::{Backup, BackupStatus, Classify as _, ErrorKind, IndexId};
+use lodgepole_types::{Backup, BackupStatus, ErrorKind, IndexId};
 
 use crate::service::{Service, Shared, shard_of};
 
@@ -39,7 +39,8 @@ impl VerifyReport {
         let audit = audit.unwrap_or_else(|error| AuditReport {
             findings: vec![AuditFinding {
                 subject: "its database".to_owned(),
-                problem: format!("cannot be opened: {error}"),
+                // The causes name the file.
+                problem: format!("cannot be opened: {}", lodgepole_types::causes(&error)),
                 is_repaired: false,
             }],
             ..AuditReport::default()
@@ -124,7 +125,8 @@ fn checked(
 ) -> Result<Result<AuditReport, EngineError>, ApiError> {
     match audit {
         Err(error @ EngineError::ShuttingDown) => Err(error.into()),
-        Err(error) if error.kind() == ErrorKind::Unavailable => Err(error.into()),
+        // A database that cannot be reached, or is fenced by what was lost, is a finding: others may be
+        // in order.
         other => Ok(other),
     }
 }

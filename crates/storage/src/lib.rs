@@ -14,6 +14,7 @@
 
 mod batch;
 mod blobs;
+mod bounds;
 mod clock;
 mod compaction;
 mod database;

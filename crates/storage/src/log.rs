@@ -26,7 +26,7 @@ impl Storage {
         let mut missing = None;
         for _ in 0..LISTINGS_MAX {
             let Some(manifest) = self.newest_manifest(path).await? else { return Ok(()) };
-            missing = self.first_missing(path, &manifest).await?;
+            missing = self.first_missing(path, &manifest, u64::MAX).await?;
             if missing.is_none() {
                 return Ok(());
             }
@@ -35,11 +35,28 @@ impl Storage {
         Err(StorageError::LogBroken(object_of(path, number)))
     }
 
-    /// The number of the first object of the log that is to be replayed and is not there.
+    /// Looks whether the log that a pinned manifest needs is whole: a clone copies it.
+    ///
+    /// # Errors
+    /// As [`Self::check_log`].
+    pub(crate) async fn check_pinned_log(
+        &self,
+        path: &DatabasePath,
+        pinned: &VersionedManifest,
+    ) -> Result<(), StorageError> {
+        let known = pinned.next_wal_sst_id().saturating_sub(1);
+        match self.first_missing(path, pinned, known).await? {
+            Some(number) => Err(StorageError::LogBroken(object_of(path, number))),
+            None => Ok(()),
+        }
+    }
+
+    /// The number of the first object of the log, up to `last`, that is to be replayed and is not there.
     async fn first_missing(
         &self,
         path: &DatabasePath,
         manifest: &VersionedManifest,
+        last: u64,
     ) -> Result<Option<u64>, StorageError> {
         let replayed = manifest.replay_after_wal_id();
         let folder = StorePath::from(format!("{path}/wal"));
@@ -49,7 +66,7 @@ impl Storage {
             .try_filter_map(async |object| Ok(number_of(&object.location)))
             .try_collect()
             .await?;
-        numbers.retain(|number| *number > replayed);
+        numbers.retain(|number| *number > replayed && *number <= last);
         numbers.sort_unstable();
         // What the manifest knows to have been written, it knows for good.
         let known = manifest.next_wal_sst_id().saturating_sub(1);

@@ -18,6 +18,7 @@ use slatedb::{BlockCachePolicy, CompactorBuilder, Db, SstBlockSize, VersionedMan
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::bounds::COMPACTIONS;
 use crate::clock::{Ahead, DatabaseClock};
 use crate::compaction::{CompactionWish, L0_FILES_MAX, SchedulerSupplier};
 use crate::local::{LocalOptions, LocalStore, Need};
@@ -171,7 +172,7 @@ impl Storage {
     /// # Errors
     /// [`StorageError`] when the store fails or data is damaged.
     pub async fn open(&self, path: &DatabasePath) -> Result<Database, StorageError> {
-        let manifest = self.admin(path).read_manifest(None).await?;
+        let manifest = self.newest_manifest(path).await?;
         self.open_with(path, manifest.as_ref()).await
     }
 
@@ -180,7 +181,7 @@ impl Storage {
     /// # Errors
     /// [`StorageError::DatabaseMissing`], or as [`Self::open`].
     pub async fn open_existing(&self, path: &DatabasePath) -> Result<Database, StorageError> {
-        match self.admin(path).read_manifest(None).await? {
+        match self.newest_manifest(path).await? {
             Some(manifest) => self.open_with(path, Some(&manifest)).await,
             None => Err(StorageError::DatabaseMissing(path.to_string())),
         }
@@ -199,7 +200,7 @@ impl Storage {
         } else {
             after(self.now(), self.shared.options.clone_quiet)
         };
-        self.check_log(path).await?;
+        futures::try_join!(self.check_log(path), self.check_newest(path, COMPACTIONS))?;
         let wish = Arc::new(CompactionWish::new(Arc::clone(self.clock()), quiet_until));
         let compactor = CompactorBuilder::new(store_path(path), Arc::clone(&self.shared.sealed))
             .with_options(self.compactor_options())
@@ -275,9 +276,21 @@ impl Storage {
         source: &DatabasePath,
         checkpoint: Uuid,
     ) -> Result<(), StorageError> {
-        if !self.pins(source).await?.iter().any(|pin| pin.id == checkpoint) {
-            return Err(StorageError::CheckpointMissing(checkpoint.to_string()));
-        }
+        let manifest = self.newest_manifest(source).await?;
+        let pinned = manifest.as_ref().and_then(|manifest| {
+            let pin = manifest.checkpoints().iter().find(|pin| pin.id == checkpoint);
+            pin.map(|pin| pin.manifest_id)
+        });
+        let Some(pinned) = pinned else {
+            return Err(StorageError::CheckpointMissing(format!("{checkpoint} of {source}")));
+        };
+        // SlateDB would not say which file it misses.
+        let Some(manifest) = self.admin(source).read_manifest(Some(pinned)).await? else {
+            let missing = format!("{source}/manifest/{pinned:020}.manifest");
+            return Err(StorageError::ObjectMissing(missing));
+        };
+        self.check_pinned_log(source, &manifest).await?;
+        self.check_newest(source, COMPACTIONS).await?;
         self.admin(target)
             .create_clone_builder_from_source(CloneSourceSpec::with_checkpoint(
                 store_path(source),
@@ -307,13 +320,6 @@ impl Storage {
                 expires: pin.expire_time.is_some(),
             })
             .collect())
-    }
-
-    pub(crate) async fn newest_manifest(
-        &self,
-        path: &DatabasePath,
-    ) -> Result<Option<VersionedManifest>, StorageError> {
-        Ok(self.admin(path).read_manifest(None).await?)
     }
 
     /// Gives up a checkpoint. The files it held go with the next collections.
@@ -377,7 +383,12 @@ impl Storage {
         Arc::new(DatabaseClock { clock, ahead })
     }
 
-    fn admin(&self, path: &DatabasePath) -> Admin {
+    /// The store as databases see it: with seals.
+    pub(crate) fn sealed(&self) -> &Arc<dyn ObjectStore> {
+        &self.shared.sealed
+    }
+
+    pub(crate) fn admin(&self, path: &DatabasePath) -> Admin {
         AdminBuilder::new(store_path(path), Arc::clone(&self.shared.sealed))
             .with_system_clock(self.database_clock())
             .with_seed(self.shared.rng.next_u64())

@@ -98,20 +98,13 @@ impl Case {
         self.changes.iter().any(|(path, _)| text.contains(path.as_str()))
     }
 
-    /// Whether a text names a file of the same database.
-    pub(super) fn database_is_named_in(&self, text: &str) -> bool {
-        let folder = format!("/{}/", self.kind.folder);
-        let database =
-            |path: &str| path.split_once(&folder).map(|(database, _)| format!("{database}/"));
-        self.changes.iter().filter_map(|(path, _)| database(path)).any(|name| text.contains(&name))
-    }
-
     /// Whether nothing in the store can tell that something is missing: the newest object of a log,
-    /// or the newest manifest, is gone as a whole.
+    /// or the newest manifest or list of compactions, is gone as a whole.
     pub(super) fn leaves_no_trace(&self) -> bool {
         let gone =
             |(path, bytes): &(String, Option<Bytes>)| bytes.is_none() && self.is_newest(path);
-        matches!(self.kind.folder, "wal" | "manifest") && self.changes.iter().all(gone)
+        matches!(self.kind.folder, "wal" | "manifest" | "compactions")
+            && self.changes.iter().all(gone)
     }
 
     fn is_newest(&self, path: &str) -> bool {

@@ -4,15 +4,15 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lodgepole_engine::AuditDepth;
+use lodgepole_engine::{AuditDepth, AuditFinding};
 use lodgepole_storage::ShiftedClock;
 use lodgepole_types::{NamespaceName, Timestamp, causes};
 
-use super::Case;
 use super::hook;
 use super::model::{Contents, Fields, Holding, record};
 use super::reading::{Read, read};
 use super::server::{Server, context};
+use super::{Case, Damage};
 use crate::crash::{Violation, VirtualClock, in_virtual_time};
 
 /// The time between the damage and the next start.
@@ -197,9 +197,9 @@ impl<'a> Examination<'a> {
             let name = path.rsplit('/').next().unwrap_or_default();
             path.contains("/seg/") && text.contains(name)
         };
-        // Without its newest manifest a database is as it was before, which may not fit its other files.
-        let is_of_same = self.case.leaves_no_trace() && self.case.database_is_named_in(text);
-        self.case.is_named_in(text) || is_of_same || self.case.changes.iter().any(of_segment)
+        // What is gone without a trace cannot be named.
+        let is_unseen = self.case.leaves_no_trace();
+        self.case.is_named_in(text) || is_unseen || self.case.changes.iter().any(of_segment)
     }
 
     fn live(&self) -> impl Iterator<Item = (&'a String, &'a Holding)> + use<'a> {
@@ -295,13 +295,24 @@ impl<'a> Examination<'a> {
         let report =
             self.server.service.verify(AuditDepth::Deep, &|_, _| {}, std::future::pending()).await;
         let report = report.map_err(|error| Failure::Unrepaired(causes(&error)))?;
-        // A backup names its segments for ever; what is made from it makes them anew.
-        let left = report.findings.iter().find(|(whose, _)| whose.starts_with("index "));
+        // A backup names its segments for ever; what is made from it makes them anew. And what no
+        // search has looked at yet is made anew when one does.
+        let is_left = |finding: &AuditFinding| !finding.is_repaired || !self.is_asleep(finding);
+        let of_index = |whose: &str| whose.starts_with("index ");
+        let mut findings = report.findings.iter();
+        let left = findings.find(|(whose, finding)| of_index(whose) && is_left(finding));
         if let Some((whose, finding)) = left {
             let text = format!("{whose}, {}: {}", finding.subject, finding.problem);
             return Err(Failure::Unrepaired(text));
         }
         self.read_all().await
+    }
+
+    /// Whether it is inside a part of a segment that nothing read: opening and searching see the rest.
+    fn is_asleep(&self, finding: &AuditFinding) -> bool {
+        let in_chunk =
+            [Damage::FlippedBit, Damage::FlippedByte, Damage::ZeroedPage, Damage::SwappedBlocks];
+        in_chunk.contains(&self.case.damage) && finding.problem.contains("is damaged (")
     }
 
     /// The reaper takes nothing of what is still there.
@@ -335,12 +346,8 @@ impl<'a> Examination<'a> {
 
 /// The catalog does not open: then nothing is served, and the error must say why.
 fn found(case: &Case, text: String) -> Result<Outcome, Failure> {
-    let is_of_same = case.leaves_no_trace() && case.database_is_named_in(&text);
-    if case.is_named_in(&text) || is_of_same {
-        Ok(Outcome::Found)
-    } else {
-        Err(Failure::Unnamed(text))
-    }
+    let is_named = case.is_named_in(&text) || case.leaves_no_trace();
+    if is_named { Ok(Outcome::Found) } else { Err(Failure::Unnamed(text)) }
 }
 
 fn difference(found: &Contents, wanted: &Contents) -> String {
