@@ -14,6 +14,13 @@ use lodgepole_storage::{OsRng, SystemClock};
 use crate::output::say;
 use crate::settings::{self, flags};
 
+/// See [`file_threads`].
+const FILE_THREADS_PER_PROCESSOR: usize = 16;
+/// Many indexes are synced at once also where there are few processors.
+const FILE_THREADS_MIN: usize = 64;
+/// As many as the runtime has when it is not told.
+const FILE_THREADS_MAX: usize = 512;
+
 const EXAMPLES: &str = "\
 Settings come from a TOML file (--config), LODGEPOLE_* variables and flags; later ones win.
 `lodgepole config --defaults` prints the documented file.
@@ -54,10 +61,7 @@ pub(crate) fn run(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
         rng: Arc::new(OsRng::new()?),
         disk: LocalOptions { sync: sync_mode(arguments), ..LocalOptions::default() },
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("the threads of the server cannot be started")?;
+    let runtime = runtime().context("the threads of the server cannot be started")?;
     let ended = runtime.block_on(async {
         let server = Server::start(settings, components).await?;
         let ready_line = server.ready_line();
@@ -69,6 +73,22 @@ pub(crate) fn run(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
         Ended::Clean | Ended::CutOff => ExitCode::SUCCESS,
         Ended::Forced => ExitCode::FAILURE,
     })
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(file_threads())
+        .build()
+}
+
+/// Most threads that work on files. WHY not as many as come, up to 512: one moment with much to do,
+/// such as a round of the reaper, makes more and more of them, and while there is any load they take
+/// turns and none is idle for long enough to end. Each keeps some 350 KiB, so that memory grew with
+/// the age of the server. More than this at once do not make a disk faster.
+fn file_threads() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (FILE_THREADS_PER_PROCESSOR * processors).clamp(FILE_THREADS_MIN, FILE_THREADS_MAX)
 }
 
 /// Weakens the syncing of files, so that the power-cut suite can be shown to fail. Not a setting,
@@ -86,5 +106,44 @@ fn sync_mode(arguments: &ArgMatches) -> SyncMode {
         Some("skip-file") => SyncMode::SkipFile,
         Some("skip-folder") => SyncMode::SkipFolder,
         _ => SyncMode::Full,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a burst of work on files does not leave hundreds of threads behind. Method: more work at
+    //! once than there may be threads, each piece of which notes how many others it runs beside.
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_burst_of_work_on_files_is_done_by_a_bounded_number_of_threads() {
+        let runtime = runtime().unwrap();
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let work = 3 * file_threads();
+        let done = runtime.block_on(async {
+            let pieces: Vec<_> = (0..work)
+                .map(|_| {
+                    let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+                    tokio::task::spawn_blocking(move || {
+                        let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                        most.fetch_max(now, Ordering::SeqCst);
+                        std::thread::park_timeout(Duration::from_millis(2));
+                        running.fetch_sub(1, Ordering::SeqCst);
+                    })
+                })
+                .collect();
+            let mut done = 0;
+            for piece in pieces {
+                piece.await.unwrap();
+                done += 1;
+            }
+            done
+        });
+        let most = most.load(Ordering::SeqCst);
+        assert_eq!(done, work);
+        assert!((2..=file_threads()).contains(&most), "{most} at once");
     }
 }

@@ -13,6 +13,8 @@ use crate::{
     SystemClock, Visibility, prefix_range,
 };
 
+mod reading_ahead;
+
 fn storage() -> (Storage, Arc<ShiftedClock>) {
     let clock = Arc::new(ShiftedClock::new(Arc::new(SystemClock::new())));
     let shared: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;

@@ -8,8 +8,9 @@ use crate::record_scan::ScannedRecord;
 /// Rows of one chunk.
 const CHUNK_ROWS: usize = 8_192;
 /// Bytes of ids, vectors and metadata after which a chunk is made with fewer rows, so that a scan of
-/// large records holds little at once.
-const CHUNK_BYTES: usize = 64 << 20;
+/// large records holds little at once: each query of a namespace that has no room in memory holds a
+/// chunk, and the records of the next one.
+const CHUNK_BYTES: usize = 8 << 20;
 
 /// Gathers records into chunks; those with dense vectors apart from those without.
 #[derive(Debug)]

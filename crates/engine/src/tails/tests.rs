@@ -26,6 +26,20 @@ fn chunk(rows: u64) -> FlatChunk {
     gatherer.finish().unwrap().remove(0)
 }
 
+#[test]
+fn large_records_are_gathered_in_chunks_of_some_megabytes() {
+    // 4 KiB each: 8,192 of them would be 32 MiB, twice while a chunk is made of them.
+    let mut gatherer = ChunkGatherer::new(1_024);
+    let mut rows = 1;
+    while !gatherer.push(scanned(rows, vec![1.0; 1_024])).unwrap() {
+        rows += 1;
+    }
+    assert!((1_024..=2_048).contains(&rows), "{rows} rows");
+    assert!((4 << 20..=9 << 20).contains(&gatherer.bytes()), "{} bytes", gatherer.bytes());
+    let chunks = gatherer.take();
+    assert_eq!((chunks.len(), chunks[0].rows() as u64), (1, rows));
+}
+
 fn loaded(chunks: Vec<FlatChunk>) -> LoadedRows {
     LoadedRows { chunks, ..LoadedRows::default() }
 }

@@ -280,28 +280,49 @@ impl DenseBuild<'_> {
         let count = wanted.min(SAMPLE_VALUES_MAX / space.padded).max(lists * 2);
         let chosen = draw.sample(count, rows);
         let sampled = chosen.iter().map(|at| self.survey.dense[*at]).collect();
+        let (kernels, stop) = (space.kernels, self.stop);
+        if lists == 1 {
+            let mean = self.mean_of(&chosen)?;
+            let clusters = Clusters::single(vec![0.0; space.padded], kernels);
+            return Ok(Clustered { mean, directions: Vec::new(), clusters, sampled });
+        }
         let mut samples = vec![0.0; chosen.len() * space.padded];
         for (at, sample) in samples.chunks_exact_mut(space.padded).enumerate() {
-            halt(self.stop, at)?;
-            let row = self.source.row(self.survey.dense[chosen[at]] as usize)?;
-            space.place_row(row.values, sample);
+            self.place(&chosen, at, sample)?;
         }
-        let mean = mean_of(&samples, space.padded);
+        let mut mean = Mean::new(space.padded);
+        samples.chunks_exact(space.padded).for_each(|sample| mean.add(sample));
+        let mean = mean.take();
         for sample in samples.chunks_exact_mut(space.padded) {
             subtract(sample, &mean);
         }
-        let (kernels, stop) = (space.kernels, self.stop);
         let directions = if self.split {
             directions::find(&samples, space.padded, draw, (kernels, stop))?
         } else {
             Vec::new()
         };
-        let clusters = if lists == 1 {
-            Clusters::single(vec![0.0; space.padded], kernels)
-        } else {
-            Clusters::find(&samples, space.padded, lists, draw, kernels, stop)?
-        };
+        let clusters = Clusters::find(&samples, space.padded, lists, draw, kernels, stop)?;
         Ok(Clustered { mean, directions, clusters, sampled })
+    }
+
+    /// The mean of some dense rows. WHY not of samples as above: one list needs nothing else of them,
+    /// and they would be the largest thing that building takes.
+    fn mean_of(&self, chosen: &[usize]) -> Result<Vec<f32>, SegmentError> {
+        let mut mean = Mean::new(self.space.padded);
+        let mut placed = vec![0.0; self.space.padded];
+        for at in 0..chosen.len() {
+            self.place(chosen, at, &mut placed)?;
+            mean.add(&placed);
+        }
+        Ok(mean.take())
+    }
+
+    /// Puts one of the chosen rows into `out`, as the space has it.
+    fn place(&self, chosen: &[usize], at: usize, out: &mut [f32]) -> Result<(), SegmentError> {
+        halt(self.stop, at)?;
+        let row = self.source.row(self.survey.dense[chosen[at]] as usize)?;
+        self.space.place_row(row.values, out);
+        Ok(())
     }
 
     /// Puts the rows in the order of their lists.
@@ -404,15 +425,28 @@ impl DenseBuild<'_> {
     }
 }
 
-fn mean_of(samples: &[f32], padded: usize) -> Vec<f32> {
-    let mut sums = vec![0.0_f64; padded];
-    for sample in samples.chunks_exact(padded) {
-        for (sum, value) in sums.iter_mut().zip(sample) {
+/// The mean of vectors that are added one after the other.
+struct Mean {
+    sums: Vec<f64>,
+    count: usize,
+}
+
+impl Mean {
+    fn new(padded: usize) -> Self {
+        Self { sums: vec![0.0; padded], count: 0 }
+    }
+
+    fn add(&mut self, values: &[f32]) {
+        self.count += 1;
+        for (sum, value) in self.sums.iter_mut().zip(values) {
             *sum += f64::from(*value);
         }
     }
-    let count = (samples.len() / padded).max(1) as f64;
-    sums.into_iter().map(|sum| to_f32(sum / count)).collect()
+
+    fn take(self) -> Vec<f32> {
+        let count = self.count.max(1) as f64;
+        self.sums.into_iter().map(|sum| to_f32(sum / count)).collect()
+    }
 }
 
 fn subtract(values: &mut [f32], others: &[f32]) {
