@@ -6,10 +6,11 @@
 //! the rows searched hold ids, vectors and metadata of one version at one Lsn. Invariant: score,
 //! values and metadata of a hit belong to one version of the record.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lodgepole_kernels::Kernels;
-use lodgepole_rows::RowError;
+use lodgepole_rows::{DocId, RowError};
 use lodgepole_search::{
     Candidate, FlatChunk, PreparedQuery, Scope, SearchOptions, SparseRef, TopK, search_segments,
 };
@@ -20,6 +21,7 @@ use rayon::prelude::*;
 
 use crate::record_scan::{RecordScan, place_in};
 use crate::search_pool::{FILTER_WORK, Spread};
+use crate::segment_load::{Indexed, read_versions, segments_in};
 use crate::segments::HeldSegment;
 use crate::shard::Shard;
 use crate::tails::{ChunkGatherer, TailView};
@@ -29,6 +31,8 @@ use crate::{EngineError, ReadError};
 const DISTRUST_MAX: u32 = 3;
 /// Rows of a segment that a query looks at, at most, about.
 const CODED_ROWS_MAX: usize = 50_000;
+/// Records that come after the segments are read so many at a time.
+const VERSIONS_AT_ONCE: usize = 1024;
 /// How much cheaper it is to look at a code than to score a vector.
 const CODED_TIMES: usize = 32;
 
@@ -227,7 +231,8 @@ impl Shard {
         found.await.ok_or(EngineError::SearchDied)?
     }
 
-    /// Scores a namespace while it streams from storage: for those above the memory budget.
+    /// Scores a namespace while it streams from storage: for those above the memory budget. What is in
+    /// segments is searched there.
     async fn stream(
         &self,
         namespace: &NamespaceName,
@@ -239,10 +244,26 @@ impl Shard {
         let Some(place) = place_in(&view, namespace).await? else {
             return Ok(Answer { hits: best, lsn });
         };
-        let mut scan = RecordScan::start(&view, place).await?;
         let mut gatherer = ChunkGatherer::new(self.shape.dimension());
-        while let Some(record) = scan.next().await? {
-            if gatherer.push(record)? {
+        let entries = segments_in(&view, place).await?;
+        if entries.is_empty() {
+            let mut scan = RecordScan::start(&view, place).await?;
+            while let Some(record) = scan.next().await? {
+                if gatherer.push(record)? {
+                    self.add_best(&mut best, gatherer.take(), lsn, &search).await?;
+                }
+            }
+        } else {
+            let Indexed { segments, mut born } =
+                Indexed::load(&view, place, &entries, &self.commons.segments).await?;
+            let indexed = TailView { chunks: Arc::default(), segments: segments.into(), lsn };
+            best = self.best_of(indexed, Arc::clone(&search)).await?;
+            while let Some(next) = first_of(&mut born) {
+                let push = |record| {
+                    gatherer.push(record)?;
+                    Ok(true)
+                };
+                read_versions(&view, place, next, push).await?;
                 self.add_best(&mut best, gatherer.take(), lsn, &search).await?;
             }
         }
@@ -326,6 +347,16 @@ impl Search {
         }
         Ok(ScoredRecord { score: candidate.score, record: Record { id, values, sparse, metadata } })
     }
+}
+
+/// Takes the first versions, as many as are read in one go; nothing at the end.
+fn first_of(born: &mut BTreeMap<DocId, RecordId>) -> Option<BTreeMap<DocId, RecordId>> {
+    if born.is_empty() {
+        return None;
+    }
+    let rest = born.keys().nth(VERSIONS_AT_ONCE).copied();
+    let rest = rest.map(|docid| born.split_off(&docid)).unwrap_or_default();
+    Some(std::mem::replace(born, rest))
 }
 
 fn merge<'a>(mut a: TopK<'a>, b: TopK<'a>) -> TopK<'a> {
