@@ -50,10 +50,10 @@ async fn an_index_in_the_making_is_no_stray_however_long_its_row_takes() {
     };
     // The reaper may have to wait for the catalog itself.
     let recovering = async {
-        tokio::time::sleep(REFUSED).await;
+        bench.clock.sleep(REFUSED).await;
         refuses.store(false, Ordering::SeqCst);
     };
-    let all = async { tokio::join!(making, reaping, recovering) };
+    let all = Box::pin(async { tokio::join!(making, reaping, recovering) });
     let (made, (), ()) = tokio::time::timeout(PATIENCE, all).await.unwrap();
     assert!(made.is_ok());
     let bench = bench.restarted().await;

@@ -1,5 +1,6 @@
 //! Goal: what is listed is what `LocalFileSystem` lists, whatever the names. Method: folders filled at
 //! random, with odd names, links and folders in folders; both are asked for prefixes and offsets.
+#![expect(clippy::disallowed_methods, reason = "what is listed is made without the store")]
 
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
