@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lodgepole_types::{Clock, Rng, Timestamp};
-use object_store::ObjectStore;
 use object_store::path::Path as StorePath;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 use slatedb::admin::{Admin, AdminBuilder, CloneSourceSpec};
 use slatedb::config::{
     CompactionWorkerOptions, CompactorOptions, GarbageCollectorDirectoryOptions,
@@ -372,6 +372,12 @@ impl Storage {
     /// # Errors
     /// [`StorageError`] when the store fails.
     pub async fn delete_database(&self, path: &DatabasePath) -> Result<(), StorageError> {
+        if !self.exists(path).await? {
+            // A write that was on its way may have come after an earlier deletion. SlateDB deletes no
+            // objects without a manifest, unless they say that they are being deleted.
+            let mark = StorePath::from(format!("{path}/.deleting"));
+            self.sealed().put(&mark, bytes::Bytes::new().into()).await?;
+        }
         self.admin(path).delete_db(true).await?;
         if let Some(local) = &self.shared.local {
             local.remove_empty_folders(&store_path(path)).await?;

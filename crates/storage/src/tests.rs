@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lodgepole_types::{Clock, Rng as _, SeededRng};
+use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
 use proptest::prelude::*;
 
@@ -60,6 +61,20 @@ async fn a_batch_is_durable_and_in_order() {
     database.abandon().await.unwrap();
     let again = storage.open(&path).await.unwrap();
     assert_eq!(all(&again).await, pairs(&[("b", "3")]));
+}
+
+#[tokio::test]
+async fn what_was_written_after_a_deletion_is_deleted_too() {
+    let (storage, _) = storage();
+    let path = DatabasePath::new("a");
+    storage.open(&path).await.unwrap().close().await.unwrap();
+    storage.delete_database(&path).await.unwrap();
+    let late = object_store::path::Path::from("a/wal/00000000000000000009.sst");
+    storage.sealed().put(&late, "late".into()).await.unwrap();
+    for _ in 0..2 {
+        storage.delete_database(&path).await.unwrap();
+        assert_eq!(storage.folders("").await.unwrap(), Vec::<String>::new());
+    }
 }
 
 #[tokio::test]
