@@ -13,7 +13,7 @@ use super::rows::JoinedRows;
 use crate::change::{Change, Indexed, SegmentsChange, SegmentsCommit};
 use crate::segments::{HeldSegment, OpenSegment, Unnamed};
 use crate::shard::Shard;
-use crate::tails::{JobView, Tail, TailView};
+use crate::tails::{JobView, Tail, TailKey, TailView};
 use crate::{EngineError, WriteError};
 
 /// Queue rows removed by one batch.
@@ -194,11 +194,16 @@ impl Shard {
         name: &NamespaceName,
         commit: SegmentsCommit,
     ) -> Result<Step, EngineError> {
+        let key = TailKey { index: self.shape.index, place: commit.place };
         let change = SegmentsChange::Commit(Box::new(commit));
         match self.write(Change::Segments(name.clone(), change)).await {
             Ok(_) => Ok(Step::Built),
             Err(WriteError::Engine(error)) => Err(error),
-            Err(_) => Ok(Step::Superseded),
+            Err(_) => {
+                // What is in memory is not what is stored. Read anew, it is; as it is, it might stay so.
+                self.commons.tails.remove(key);
+                Ok(Step::Superseded)
+            }
         }
     }
 }
