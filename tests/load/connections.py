@@ -237,15 +237,19 @@ def without_files(options, report: Report, home: Path) -> None:
 
 def more_than_files(port: int) -> list[Connection]:
     """Connections that say nothing, half as many again as there are files; fewer where the system
-    lets nobody wait for a server that accepts no more."""
-    waiting = []
-    while len(waiting) < FEW_FILES + FEW_FILES // 2:
+    lets nobody wait for a server that accepts no more. A queue that is full for a moment is no such
+    case."""
+    waiting, refused = [], 0
+    while len(waiting) < FEW_FILES + FEW_FILES // 2 and refused < 3:
         connection = Connection(port, 1)
-        waiting.append(connection)
         try:
             connection._http.connect()
         except OSError:
-            break
+            connection.close()
+            refused += 1
+            continue
+        waiting.append(connection)
+        refused = 0
     return waiting
 
 
