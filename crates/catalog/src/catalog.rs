@@ -17,6 +17,7 @@
 //! The write runs as a task of its own: a caller that goes away (a client that hangs up) must not
 //! leave a change on disk that memory knows nothing of.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,7 +30,7 @@ use lodgepole_types::{
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::rows::{FORMAT_VERSION, Meta, Row, RowKey};
-use crate::{CatalogError, Contents, HiddenIndex, PortRange};
+use crate::{CatalogError, Contents, HiddenIndex, PortRange, ports};
 
 /// Where the catalog lives in its store.
 const PATH: &str = "sys/catalog";
@@ -151,6 +152,15 @@ impl Catalog {
     #[must_use]
     pub fn index_by_port(&self, port: u16) -> Option<Arc<Index>> {
         self.shared.contents.load().index_by_port(port)
+    }
+
+    /// The port that [`Self::move_index`] would give an index of this name at this moment; `None` when none
+    /// is left.
+    #[must_use]
+    pub fn next_port(&self, name: &IndexName, unusable: &BTreeSet<u16>) -> Option<u16> {
+        let contents = self.shared.contents.load();
+        let found = ports::assign(contents.ports(), name, self.shared.options.ports, unusable)?;
+        Some(found.port)
     }
 
     /// All live indexes, by name.

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use lodgepole_api::ApiError;
 use lodgepole_catalog::CatalogError;
-use lodgepole_types::{BoxFuture, DeletionProtection, ErrorKind, Index};
+use lodgepole_types::{BoxFuture, DeletionProtection, ErrorKind, Index, IndexName};
 
 use crate::service::Shared;
 
-/// Ports tried for one index before it is given up.
-const BIND_TRIES_MAX: usize = 16;
+/// Ports tried for one index before it is given up: as many as other programs may hold in a row.
+const BIND_TRIES_MAX: usize = 4_096;
 
 /// Opens and closes ports for data planes. Requests on an open port are routed by asking the
 /// service which index has it at that moment.
@@ -46,8 +46,9 @@ impl Shared {
                 Ok(()) => return Ok(index),
                 Err(refused) => refused,
             };
-            tracing::warn!(index = %index.config.name, error = %refused, "trying another port");
+            tracing::warn!(index = %index.config.name, error = %refused, "trying other ports");
             unusable.insert(index.port);
+            self.skip_held_ports(&index.config.name, &mut unusable).await;
             if unusable.len() >= BIND_TRIES_MAX {
                 return Err(ApiError::new(
                     ErrorKind::FailedPrecondition,
@@ -59,6 +60,25 @@ impl Shared {
                 .caused_by(refused));
             }
             index = self.catalog.move_index(index.id, &unusable).await?;
+        }
+    }
+
+    /// Adds those ports that the index would be given next and that cannot be opened, up to the first that
+    /// can: the catalog is written to once, however many other programs hold.
+    async fn skip_held_ports(&self, name: &IndexName, unusable: &mut BTreeSet<u16>) {
+        while unusable.len() < BIND_TRIES_MAX {
+            let Some(port) = self.catalog.next_port(name, unusable) else { return };
+            let _turn = self.port_turn.lock().await;
+            if self.catalog.index_by_port(port).is_some() {
+                // Given away meanwhile: the next look says another one.
+                continue;
+            }
+            let Err(refused) = self.ports.bind(port).await else {
+                self.ports.release(port);
+                return;
+            };
+            tracing::debug!(error = %refused, "held by another program");
+            unusable.insert(port);
         }
     }
 

@@ -206,6 +206,7 @@ async fn an_index_keeps_its_port_when_the_range_moves_away() {
 async fn an_index_can_leave_a_port_that_another_program_holds() {
     let (storage, catalog) = catalog().await;
     catalog.create_index(new_index(1, "a")).await.unwrap();
+    assert_eq!(catalog.next_port(&name("a"), &[10, 11].into()), Some(12));
     let moved = catalog.move_index(index_id(1), &[10, 11].into()).await.unwrap();
     assert_eq!(moved.port, 12);
     let catalog = reopened(&storage, catalog).await;

@@ -102,6 +102,16 @@ async fn an_index_moves_away_from_a_port_in_use() {
 }
 
 #[tokio::test]
+async fn a_long_row_of_ports_in_use_is_passed_over() {
+    let bench = Bench::new().await;
+    let first = bench.create("a").await;
+    bench.ports.held.lock().unwrap().extend(first.port + 1..first.port + 60);
+    assert_eq!(bench.create("b").await.port, first.port + 60);
+    assert_eq!(bench.create("c").await.port, first.port + 61);
+    assert_eq!(bench.index("b").port, first.port + 60);
+}
+
+#[tokio::test]
 async fn an_index_without_any_port_is_taken_back() {
     let bench = Bench::new().await;
     bench.ports.held.lock().unwrap().extend(FIRST_PORT..FIRST_PORT + 100);
