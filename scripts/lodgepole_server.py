@@ -5,7 +5,6 @@ manager for that. It runs in a session of its own, so that Ctrl-C reaches only t
 then stops it in order with SIGTERM.
 """
 
-import random
 import re
 import signal
 import socket
@@ -17,12 +16,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from ports import claim_ports
+
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
-# Below the range from which the system takes ports for outgoing connections.
-PORTS = range(15_000, 31_000)
-# A control port is followed by the ports of indexes: so many must be free.
-PORTS_IN_A_ROW = 40
 
 
 class ServerError(Exception):
@@ -44,14 +41,23 @@ class Server:
         self.ca: Path | None = None
         self.ready_line = ""
         self.process: subprocess.Popen | None = None
+        self.claim: socket.socket | None = None
 
     @classmethod
     def for_test(cls, binary: Path, folder: Path, *more: str) -> "Server":
         """On free ports, with data and log under `folder`, and these further arguments."""
         places = ["--data-dir", str(folder / "data")]
+        claim = None
         if "--listen" not in more:
-            places += ["--listen", f"127.0.0.1:{free_port()}"]
-        return cls(binary, [*places, *more], log=folder / "server.log")
+            claimed = claim_ports()
+            if claimed is None:
+                raise ServerError("no free ports")
+            port, claim = claimed
+            places += ["--listen", f"127.0.0.1:{port}"]
+        server = cls(binary, [*places, *more], log=folder / "server.log")
+        # Held for as long as there is this server, also between two starts.
+        server.claim = claim
+        return server
 
     def start(self) -> "Server":
         """Returns once the server says that everything acknowledged is readable."""
@@ -146,26 +152,6 @@ class Server:
 
     def __exit__(self, *_) -> None:
         self.stop()
-
-
-def free_port() -> int:
-    """A port that is free together with those after it. Tried, so a race is still possible."""
-    for _ in range(200):
-        first = random.choice(PORTS)
-        if all(_is_free(port) for port in range(first, first + PORTS_IN_A_ROW)):
-            return first
-    raise ServerError(f"no {PORTS_IN_A_ROW} free ports in a row between {PORTS[0]} and {PORTS[-1]}")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As servers do: a port that was used a moment ago is not in use.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory:

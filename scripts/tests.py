@@ -306,6 +306,7 @@ class Files(unittest.TestCase):
 
 
 def main() -> int:
+    suites.CACHE.mkdir(exist_ok=True)
     suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
     report = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
     failed = len(report.failures) + len(report.errors)

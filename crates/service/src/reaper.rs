@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lodgepole_api::ApiError;
 use lodgepole_catalog::{Catalog, CatalogError};
-use lodgepole_engine::{Estate, Reaped};
+use lodgepole_engine::{Estate, Reaped, Unfinished};
 use lodgepole_types::{BackupStatus, IndexId, RestoreStatus};
 
 use crate::rowless::Rowless;
@@ -18,11 +18,15 @@ impl Service {
     /// that was deleted is gone.
     ///
     /// # Errors
-    /// `Unavailable` when the store fails; the rest is done in the next round.
+    /// `Unavailable` when the store fails or an index is damaged; what could be done without it is done.
     pub async fn reap_once(&self) -> Result<Reaped, ApiError> {
         self.settle().await?;
         let (catalog, rowless) = (&self.shared.catalog, &self.shared.rowless);
-        let reaped = self.shared.engine.reap(&|| estate(catalog, rowless)).await?;
+        let round = self.shared.engine.reap(&|| estate(catalog, rowless)).await;
+        let (reaped, failure) = match round {
+            Ok(reaped) => (reaped, None),
+            Err(Unfinished { reaped, cause }) => (reaped, Some(*cause)),
+        };
         for index in &reaped.deleted {
             match catalog.forget_hidden(*index).await {
                 Ok(()) => {}
@@ -32,7 +36,7 @@ impl Service {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(reaped)
+        failure.map_or(Ok(reaped), |cause| Err(cause.into()))
     }
 }
 

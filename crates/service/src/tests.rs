@@ -9,6 +9,7 @@ mod imports;
 mod indexes;
 mod inventory;
 mod models;
+mod reaping;
 mod retries;
 mod schedules;
 mod search;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lodgepole_types::{Clock, Rng, Timestamp};
+use object_store::ObjectStore;
 use object_store::path::Path as StorePath;
-use object_store::{ObjectStore, ObjectStoreExt as _};
 use slatedb::admin::{Admin, AdminBuilder, CloneSourceSpec};
 use slatedb::config::{
     CompactionWorkerOptions, CompactorOptions, GarbageCollectorDirectoryOptions,
@@ -18,7 +18,7 @@ use slatedb::{BlockCachePolicy, CompactorBuilder, Db, SstBlockSize, VersionedMan
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::bounds::COMPACTIONS;
+use crate::bounds::{COMPACTIONS, MANIFESTS};
 use crate::clock::{Ahead, DatabaseClock};
 use crate::compaction::{CompactionWish, L0_FILES_MAX, SchedulerSupplier};
 use crate::local::{LocalOptions, LocalStore, Need};
@@ -179,6 +179,9 @@ impl Storage {
     /// [`StorageError`] when the store fails or data is damaged.
     pub async fn open(&self, path: &DatabasePath) -> Result<Database, StorageError> {
         let manifest = self.newest_manifest(path).await?;
+        if manifest.is_none() {
+            self.check_newest(path, MANIFESTS).await?;
+        }
         self.open_with(path, manifest.as_ref()).await
     }
 
@@ -328,11 +331,14 @@ impl Storage {
             .collect())
     }
 
-    /// Gives up a checkpoint. The files it held go with the next collections.
+    /// Gives up a checkpoint, unless its database is gone. The files it held go with the next collections.
     ///
     /// # Errors
     /// [`StorageError`] when the store fails.
     pub async fn unpin(&self, path: &DatabasePath, pin: Uuid) -> Result<(), StorageError> {
+        if !self.exists(path).await? {
+            return Ok(());
+        }
         Ok(self.admin(path).delete_checkpoint(pin).await?)
     }
 
@@ -361,6 +367,10 @@ impl Storage {
     /// # Errors
     /// [`StorageError`] when the store fails.
     pub async fn collect(&self, path: &DatabasePath) -> Result<(), StorageError> {
+        if !self.exists(path).await? {
+            return Ok(());
+        }
+        self.check_newest(path, COMPACTIONS).await?;
         Ok(self.admin(path).run_gc_once(self.collection_options()).await?)
     }
 
@@ -372,13 +382,11 @@ impl Storage {
     /// # Errors
     /// [`StorageError`] when the store fails.
     pub async fn delete_database(&self, path: &DatabasePath) -> Result<(), StorageError> {
-        if !self.exists(path).await? {
-            // A write that was on its way may have come after an earlier deletion. SlateDB deletes no
-            // objects without a manifest, unless they say that they are being deleted.
-            let mark = StorePath::from(format!("{path}/.deleting"));
-            self.sealed().put(&mark, bytes::Bytes::new().into()).await?;
+        let manifest = self.newest_manifest(path).await?;
+        if let Some(manifest) = &manifest {
+            self.check_parents(manifest).await?;
         }
-        self.admin(path).delete_db(true).await?;
+        self.delete_objects(path, manifest.is_some()).await?;
         if let Some(local) = &self.shared.local {
             local.remove_empty_folders(&store_path(path)).await?;
             local.sync_deletes().await?;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::finding::Finding;
 
 /// Each crate with the crates that it may use directly.
-const DIRECTIONS: [(&str, &[&str]); 16] = [
+const DIRECTIONS: [(&str, &[&str]); 17] = [
     ("lodgepole-types", &[]),
     ("lodgepole-kernels", &["lodgepole-types"]),
     ("lodgepole-container", &["lodgepole-types"]),
@@ -37,6 +37,7 @@ const DIRECTIONS: [(&str, &[&str]); 16] = [
     ),
     ("lodgepole-server", &["lodgepole-service"]),
     ("lodgepole", &["lodgepole-server"]),
+    ("lodgepole-lifetimes", &[]),
     ("lodgepole-sim", &["lodgepole"]),
     ("xtask", &["lodgepole-types", "lodgepole-api"]),
 ];

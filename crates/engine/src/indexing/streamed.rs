@@ -19,13 +19,12 @@ use super::rows::JoinedRows;
 use crate::EngineError;
 use crate::change::{Indexed, SegmentsCommit};
 use crate::record_scan::{RecordScan, place_in};
-use crate::segment_load::{Indexed as IndexedRows, read_versions, segments_in, seq_in};
+use crate::segment_load::{
+    Indexed as IndexedRows, VERSIONS_AT_ONCE, read_versions, segments_in, seq_in,
+};
 use crate::segments::{HeldSegment, OpenSegment};
 use crate::shard::Shard;
 use crate::tails::ChunkGatherer;
-
-/// Versions read before it is looked at how much memory they take.
-const VERSIONS_AT_ONCE: usize = 8_192;
 
 impl Shard {
     /// As [`Shard::index_step`], of a namespace that is not held in memory.

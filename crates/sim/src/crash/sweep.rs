@@ -59,7 +59,7 @@ pub(super) type PointResult = Result<Option<u64>, Violation>;
 
 /// What is done about a request in flight that made or removes something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum After {
+pub(crate) enum After {
     /// It is carried out again.
     Repeat,
     /// What it left is discarded, then it is carried out anew.
@@ -212,12 +212,22 @@ async fn second_life(
 ) -> Result<(), Violation> {
     let start = Timestamp(first.ended_at.0 + DOWN_MS);
     let mut world = World::open(&first.disk, start, 2, first.books.clone(), mutant)?;
-    let in_making = first.books.last_drawn();
-    let in_flight = script.get(first.reached).copied();
+    live_on(&mut world, script, first.reached, after).await
+}
+
+/// The life after a crash: everything answered is there, and the rest of the script goes on.
+pub(crate) async fn live_on(
+    world: &mut World,
+    script: &[Step],
+    reached: usize,
+    after: After,
+) -> Result<(), Violation> {
+    let in_making = world.books.last_drawn();
+    let in_flight = script.get(reached).copied();
     world.verify(in_flight).await?;
     if let Some(step) = in_flight {
-        settle(&mut world, step, in_making, after).await?;
-        for step in &script[first.reached + 1..] {
+        settle(world, step, in_making, after).await?;
+        for step in &script[reached + 1..] {
             world.step(*step).await?;
         }
     }

@@ -1,12 +1,15 @@
 //! An engine over a store that can die, with its books; and the steps that keep the two in line.
 
 use std::collections::BTreeSet;
+use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use lodgepole_engine::{Deletion, Engine, EngineOptions, Estate, IndexFrom};
 use lodgepole_storage::fault::{FaultStore, Latency};
+use lodgepole_storage::local::LocalOptions;
+use lodgepole_storage::object_store::local::LocalFileSystem;
 use lodgepole_storage::object_store::path::Path;
 use lodgepole_storage::object_store::{ObjectStore, ObjectStoreExt};
 use lodgepole_storage::{DatabasePath, ShiftedClock, Storage, StorageOptions};
@@ -52,13 +55,16 @@ pub enum Mutant {
 /// One life of a process: from opening the store to its end or to the crash.
 #[derive(Debug)]
 pub struct World {
-    /// The store below the engine.
+    /// The store below the engine. Faults put in here do not reach an engine on a folder.
     pub store: FaultStore,
     /// The engine.
     pub engine: Arc<Engine>,
     /// What was answered.
     pub books: Books,
-    objects: DatedStore,
+    /// All objects, without faults.
+    objects: Arc<dyn ObjectStore>,
+    /// The same, where they are in memory.
+    memory: Option<DatedStore>,
     clock: Arc<ShiftedClock>,
     storage: Storage,
     seed: u64,
@@ -89,7 +95,48 @@ impl World {
             StorageOptions { block_cache_bytes: 1 << 20, ..StorageOptions::default() },
         );
         let engine = start_engine(&storage)?;
-        Ok(Self { store, engine, books, objects, clock, storage, seed, mutant, early_pin: None })
+        Ok(Self {
+            store,
+            engine,
+            books,
+            objects: Arc::new(objects.clone()),
+            memory: Some(objects),
+            clock,
+            storage,
+            seed,
+            mutant,
+            early_pin: None,
+        })
+    }
+
+    /// Opens a folder of the local disk with a fresh engine, inside
+    /// [`in_virtual_time`](super::in_virtual_time).
+    ///
+    /// # Errors
+    /// [`Violation::Unreadable`] when the folder cannot be opened.
+    pub fn on_folder(
+        folder: &FilePath,
+        local: LocalOptions,
+        start: Timestamp,
+        books: Books,
+    ) -> Result<Self, Violation> {
+        let unreadable = |error: &dyn std::error::Error| Violation::Unreadable(causes(error));
+        let clock = Arc::new(ShiftedClock::new(Arc::new(VirtualClock::starting_at(start))));
+        let seed = u64::from(books.indexes.is_empty());
+        let storage = Storage::open_local(
+            folder,
+            local,
+            Arc::<ShiftedClock>::clone(&clock),
+            Arc::new(SeededRng::new(seed)),
+            StorageOptions { block_cache_bytes: 1 << 20, ..StorageOptions::default() },
+        );
+        let storage = storage.map_err(|error| unreadable(&error))?;
+        let files = LocalFileSystem::new_with_prefix(folder).map_err(|error| unreadable(&error))?;
+        let objects: Arc<dyn ObjectStore> = Arc::new(files);
+        let store = FaultStore::new(Arc::clone(&objects), Arc::<ShiftedClock>::clone(&clock));
+        let engine = start_engine(&storage)?;
+        let (memory, mutant, early_pin) = (None, None, None);
+        Ok(Self { store, engine, books, objects, memory, clock, storage, seed, mutant, early_pin })
     }
 
     /// The present time.
@@ -104,10 +151,10 @@ impl World {
         Arc::<ShiftedClock>::clone(&self.clock)
     }
 
-    /// The objects as they stand: what the next process finds.
+    /// The objects in memory as they stand: what the next process finds.
     #[must_use]
     pub fn image(&self) -> Disk {
-        self.objects.image()
+        self.memory.as_ref().map_or_else(Disk::empty, DatedStore::image)
     }
 
     /// Carries out a step and, once it is answered, takes note of it.
@@ -300,7 +347,7 @@ impl World {
 
     /// The segment files of the store, as rows name them.
     async fn segment_files(&self) -> Result<BTreeSet<String>, Violation> {
-        let files = segment_files(&self.objects).await;
+        let files = segment_files(self.objects.as_ref()).await;
         files.map_err(|error| Violation::Unexpected(causes(&error)))
     }
 
@@ -497,7 +544,7 @@ fn start_engine(storage: &Storage) -> Result<Arc<Engine>, Violation> {
 
 /// The segment files of a store, as rows name them.
 pub(crate) async fn segment_files(
-    objects: &DatedStore,
+    objects: &dyn ObjectStore,
 ) -> Result<BTreeSet<String>, lodgepole_storage::object_store::Error> {
     let listed: Vec<_> = objects.list(None).try_collect().await?;
     let paths = listed.iter().map(|object| object.location.as_ref());

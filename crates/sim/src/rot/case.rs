@@ -98,6 +98,14 @@ impl Case {
         self.changes.iter().any(|(path, _)| text.contains(path.as_str()))
     }
 
+    /// Whether a text names a file of the same database.
+    pub(super) fn database_is_named_in(&self, text: &str) -> bool {
+        let folder = format!("/{}/", self.kind.folder);
+        let paths = self.changes.iter().map(|(path, _)| path.as_str());
+        let databases = paths.filter_map(|path| path.split_once(&folder));
+        databases.map(|(database, _)| database).any(|name| text.contains(name))
+    }
+
     /// Whether nothing in the store can tell that something is missing: the newest object of a log,
     /// or the newest manifest or list of compactions, is gone as a whole.
     pub(super) fn leaves_no_trace(&self) -> bool {

@@ -197,8 +197,8 @@ impl<'a> Examination<'a> {
             let name = path.rsplit('/').next().unwrap_or_default();
             path.contains("/seg/") && text.contains(name)
         };
-        // What is gone without a trace cannot be named.
-        let is_unseen = self.case.leaves_no_trace();
+        // What is gone without a trace cannot be named; its database can.
+        let is_unseen = self.case.leaves_no_trace() && self.case.database_is_named_in(text);
         self.case.is_named_in(text) || is_unseen || self.case.changes.iter().any(of_segment)
     }
 
@@ -346,7 +346,8 @@ impl<'a> Examination<'a> {
 
 /// The catalog does not open: then nothing is served, and the error must say why.
 fn found(case: &Case, text: String) -> Result<Outcome, Failure> {
-    let is_named = case.is_named_in(&text) || case.leaves_no_trace();
+    let is_unseen = case.leaves_no_trace() && case.database_is_named_in(&text);
+    let is_named = case.is_named_in(&text) || is_unseen;
     if is_named { Ok(Outcome::Found) } else { Err(Failure::Unnamed(text)) }
 }
 

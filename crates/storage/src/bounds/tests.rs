@@ -41,9 +41,53 @@ async fn a_database_whose_newest_numbered_object_is_lost_is_not_opened() {
         set_bound(&storage, &path, kind, number).await;
         let opened = tokio::time::timeout(Duration::from_secs(20), storage.open_existing(&path));
         let error = opened.await.unwrap().unwrap_err();
+        let collected = tokio::time::timeout(Duration::from_secs(20), storage.collect(&path)).await;
+        assert!(matches!(collected.unwrap(), Err(StorageError::ObjectMissing(_))), "{kind}");
         let lost = format!("a/{kind}/{:020}.{kind}", number + 1);
         assert!(matches!(&error, StorageError::ObjectMissing(name) if *name == lost), "{error:?}");
     }
+}
+
+/// A power cut may leave any part of a deletion done: here the newest manifest is gone, its bound is not, and
+/// older manifests know pins that were given up since.
+#[tokio::test]
+async fn a_deletion_that_was_cut_off_is_completed() {
+    let (storage, path) = closed().await;
+    let number = newest(&storage, &path, "manifest").await;
+    set_bound(&storage, &path, "manifest", number).await;
+    storage.sealed().put(&mark_of(&path), bytes::Bytes::new().into()).await.unwrap();
+    assert!(!storage.exists(&path).await.unwrap());
+    assert!(storage.pins(&path).await.unwrap().is_empty());
+    storage.unpin(&path, uuid::Uuid::nil()).await.unwrap();
+    let rest = async {
+        storage.collect(&path).await.unwrap();
+        storage.delete_database(&path).await.unwrap();
+    };
+    tokio::time::timeout(Duration::from_secs(20), rest).await.unwrap();
+    let left: Vec<_> = storage.store().list(None).try_collect().await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// Two faults at once: half of a clone is deleted, and what it hangs on has lost its newest manifest.
+#[tokio::test]
+async fn a_deletion_that_was_cut_off_ends_when_the_parent_is_damaged() {
+    let (storage, parent) = closed().await;
+    let clone = DatabasePath::new("b");
+    let database = storage.open(&parent).await.unwrap();
+    let pin = database.checkpoint("backup").await.unwrap();
+    storage.clone_database(&clone, &parent, pin.id).await.unwrap();
+    database.close().await.unwrap();
+    assert_eq!(storage.pins(&parent).await.unwrap().len(), 2);
+    storage.sealed().put(&mark_of(&clone), bytes::Bytes::new().into()).await.unwrap();
+    let number = newest(&storage, &parent, "manifest").await;
+    set_bound(&storage, &parent, "manifest", number).await;
+    let deleted = tokio::time::timeout(Duration::from_secs(20), storage.delete_database(&clone));
+    let error = deleted.await.unwrap().unwrap_err();
+    let lost = format!("a/manifest/{:020}.manifest", number + 1);
+    assert!(matches!(&error, StorageError::ObjectMissing(name) if *name == lost), "{error:?}");
+    set_bound(&storage, &parent, "manifest", number - 1).await;
+    storage.delete_database(&clone).await.unwrap();
+    assert_eq!(storage.pins(&parent).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use parking_lot::{Mutex, MutexGuard};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::{DiskError, is_full};
-use super::folders::Folders;
+use super::folders::{Folders, remove_empty_below};
 use super::lock::DirectoryLock;
 use super::options::{DiskHook, DiskStep, SyncMode};
 use super::space::SpaceGuard;
@@ -197,9 +197,11 @@ impl Disk {
     /// Removes the folders at and below `folder` that hold no file.
     pub(super) fn remove_empty_folders(&self, folder: &Path) -> Result<(), DiskError> {
         self.healthy()?;
+        let step = DiskStep::RemoveFolders;
+        let remove = || self.take(step, folder, || remove_empty_below(folder));
         self.folders
-            .remove_empty(folder)
-            .map_err(|error| DiskError::step(DiskStep::Remove, folder, error))?;
+            .remove(folder, remove)
+            .map_err(|error| DiskError::step(step, folder, error))?;
         let above = folder.parent().unwrap_or(&self.root);
         self.unsynced_deletes.lock().insert(above.to_path_buf());
         Ok(())
@@ -259,10 +261,11 @@ impl Disk {
         path: &Path,
         act: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
-        if let Some(hook) = &self.hook {
-            hook.before(step, path)?;
-        }
-        act()
+        let Some(hook) = &self.hook else { return act() };
+        hook.before(step, path)?;
+        let done = act();
+        hook.after(step, path, done.is_ok());
+        done
     }
 }
 

@@ -54,15 +54,16 @@ impl Folders {
         self.durable.lock().retain(|known| !known.starts_with(folder));
     }
 
-    /// Removes `folder` and the folders in it as far as they hold no file, deepest first.
-    pub(super) fn remove_empty(&self, folder: &Path) -> io::Result<()> {
+    /// Forgets what is known about `folder` and lets `remove` take it away. Holds off other callers meanwhile.
+    pub(super) fn remove<T>(&self, folder: &Path, remove: impl FnOnce() -> T) -> T {
         let mut durable = self.durable.lock();
         durable.retain(|known| !known.starts_with(folder));
-        remove_empty_below(folder)
+        remove()
     }
 }
 
-fn remove_empty_below(folder: &Path) -> io::Result<()> {
+/// Removes `folder` and the folders in it as far as they hold no file, deepest first.
+pub(super) fn remove_empty_below(folder: &Path) -> io::Result<()> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -56,11 +56,13 @@ pub enum DiskStep {
     SyncFolder,
     /// Removing an object's name.
     Remove,
+    /// Removing the folders at and below one that hold no file.
+    RemoveFolders,
 }
 
 impl DiskStep {
     /// Every step, so that a suite can fail each.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::CreateFolder,
         Self::Stage,
         Self::Write,
@@ -68,6 +70,7 @@ impl DiskStep {
         Self::Publish,
         Self::SyncFolder,
         Self::Remove,
+        Self::RemoveFolders,
     ];
 
     /// The step in words, for messages.
@@ -81,6 +84,7 @@ impl DiskStep {
             Self::Publish => "publish",
             Self::SyncFolder => "sync folder",
             Self::Remove => "remove",
+            Self::RemoveFolders => "remove folders",
         }
     }
 }
@@ -93,4 +97,8 @@ pub trait DiskHook: Debug + Send + Sync {
     /// # Errors
     /// Whatever the step should appear to have failed with.
     fn before(&self, step: DiskStep, path: &Path) -> io::Result<()>;
+
+    /// Called on the same thread when a step has been taken, or has failed; not for those that were left
+    /// out. Whoever waits for the step goes on afterwards.
+    fn after(&self, _step: DiskStep, _path: &Path, _is_done: bool) {}
 }

@@ -16,6 +16,17 @@
 //! anything), the write of a segment before its commit (a file without a row is known to the process
 //! that writes it; after a crash nobody will ever name it), and time, except that a compactor's pin
 //! ends after its compaction, never during it.
+//!
+//! Invariant: it knows nothing of the product, whose steps are written down here a second time; what is
+//! explored is the rules and not the code.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::wildcard_enum_match_arm,
+    clippy::match_wildcard_for_single_variants,
+    reason = "a model: numbers are small by their making"
+)]
 
 pub mod properties;
 pub mod rules;
