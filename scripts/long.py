@@ -174,7 +174,7 @@ PARTS = [
     Part("seeds", "simulated histories", 20_000, "cases",
          f"{SIM} actors -- --seeds {{first}}..{{end}} --threads 2", 0.5,
          "crates/sim/examples/actors.rs", run=by_cargo, read=printed_by_simulation),
-    Part("disk-cuts", "power cuts on a modelled disk", 20_000, "cuts",
+    Part("disk-cuts", "power cuts on a modelled disk", 5_000, "cuts",
          f"{SIM} power -- {{first}} {{end}} 2", 0.1, "crates/sim/examples/power.rs",
          run=by_cargo, read=printed_by_simulation),
     Part("corruptions", "corruptions", 20_000, "cases", f"{SIM} rot -- {{first}} {{end}} 2", 0.1,
