@@ -1,6 +1,6 @@
 //! What can go wrong in a shard, one small enum per family of operations.
 
-use lodgepole_rows::RowError;
+use lodgepole_rows::{RowError, SegmentId};
 use lodgepole_search::{ChunkError, SegmentError};
 use lodgepole_storage::{SealError, StorageError};
 use lodgepole_types::{Classify, ErrorKind, IndexId, MetadataError, NamespaceName, RecordId};
@@ -29,6 +29,15 @@ pub enum EngineError {
     /// A segment is damaged or missing. It is built anew from the records.
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// As [`Self::Segment`], where it is known which one.
+    #[error("segment {id}: {source}")]
+    NamedSegment {
+        /// Which.
+        id: SegmentId,
+        /// What is wrong with it.
+        #[source]
+        source: SegmentError,
+    },
     /// A segment's file is gone. It is built anew from the records.
     #[error("a segment is missing; it is rebuilt from the records")]
     SegmentMissing,
@@ -50,7 +59,9 @@ impl EngineError {
     /// Whether a segment is at fault, which can be built anew.
     pub(crate) fn is_of_segment(&self) -> bool {
         match self {
-            Self::Segment(error) => !matches!(error, SegmentError::Stopped | SegmentError::Io(_)),
+            Self::Segment(error) | Self::NamedSegment { source: error, .. } => {
+                !matches!(error, SegmentError::Stopped | SegmentError::Io(_))
+            }
             Self::SegmentMissing | Self::SegmentSeal(_) => true,
             Self::Storage(_)
             | Self::Row(_)
@@ -71,7 +82,7 @@ impl Classify for EngineError {
             Self::Storage(error) => error.kind(),
             Self::Row(_) | Self::SegmentMissing | Self::SegmentSeal(_) => ErrorKind::DataLoss,
             Self::Chunk(error) => error.kind(),
-            Self::Segment(error) => error.kind(),
+            Self::Segment(error) | Self::NamedSegment { source: error, .. } => error.kind(),
             Self::Deadline(_) => ErrorKind::DeadlineExceeded,
             Self::SearchDied => ErrorKind::Internal,
             Self::Retired(_) => ErrorKind::NotFound,

@@ -17,7 +17,7 @@ use lodgepole_types::RecordId;
 
 use crate::EngineError;
 use crate::record_scan::ScannedRecord;
-use crate::segments::{HeldSegment, SegmentStore};
+use crate::segments::{HeldSegment, OpenSegment, SegmentStore};
 
 /// Versions read before it is looked at how much memory they take.
 pub(crate) const VERSIONS_AT_ONCE: usize = 1_024;
@@ -65,7 +65,7 @@ impl Indexed {
             let open = store.open(entry.id).await?;
             let rows = open.segment.rows();
             if rows as u64 != entry.rows {
-                return Err(SegmentError::Truncated.into());
+                return Err(named(&open, SegmentError::Truncated));
             }
             let stored = view.get(&rows::deletions_key(place, entry.id.id)).await?;
             let dead = match stored {
@@ -91,13 +91,17 @@ impl Indexed {
                 continue;
             }
             for held in &mut self.segments {
-                if held.bury(docid)? {
+                if held.bury(docid).map_err(|error| named(&held.open, error))? {
                     break;
                 }
             }
         }
         Ok(())
     }
+}
+
+fn named(segment: &OpenSegment, source: SegmentError) -> EngineError {
+    EngineError::NamedSegment { id: segment.id, source }
 }
 
 /// Reads the records of some versions, in the order of docids, and hands them out one by one.

@@ -29,6 +29,12 @@ pub enum StorageError {
         #[source]
         source: Box<slatedb::Error>,
     },
+    /// While a database was opened, something newer was met than the newest manifest knows.
+    #[error(
+        "database {0} is fenced: another process opened it meanwhile, or its newest file below \
+         {0}/manifest is lost"
+    )]
+    Overtaken(String),
     /// The store cannot be reached or refuses to write. The outcome of a write is unknown.
     #[error("the store is unavailable")]
     Unavailable(#[source] Box<slatedb::Error>),
@@ -99,7 +105,9 @@ impl Classify for StorageError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Disk(error) => error.kind(),
-            Self::Closed { .. } | Self::Unavailable(_) | Self::Store(_) => ErrorKind::Unavailable,
+            Self::Closed { .. } | Self::Overtaken(_) | Self::Unavailable(_) | Self::Store(_) => {
+                ErrorKind::Unavailable
+            }
             Self::Sealed(error) => error.kind(),
             Self::ObjectMissing(_)
             | Self::LogBroken(_)

@@ -226,7 +226,13 @@ impl Storage {
             .with_block_cache_policy(cache_policy())
             .with_compactor_builder(compactor)
             .build()
-            .await?;
+            .await
+            .map_err(|error| match error.kind() {
+                slatedb::ErrorKind::Closed(slatedb::CloseReason::Fenced) => {
+                    StorageError::Overtaken(path.to_string())
+                }
+                _ => error.into(),
+            })?;
         Ok(Database::new(db, path.clone(), wish))
     }
 

@@ -115,6 +115,27 @@ async fn every_flipped_bit_of_an_object_read_whole_is_seen() {
     bench.whole(MANIFEST).await.unwrap();
 }
 
+/// SlateDB takes the offset in the footer of a log object without a look.
+#[tokio::test]
+async fn a_footer_of_the_log_that_points_outside_is_seen_at_the_first_read() {
+    let path = "db/wal/00000000000000000001.sst";
+    for (offset, is_good) in
+        [(0, true), (90, true), (91, false), (1 << 40, false), (u64::MAX, false)]
+    {
+        let bench = Bench::new();
+        let mut content = vec![1; 90];
+        content.extend(u64::to_be_bytes(offset));
+        content.extend([0, 2]);
+        bench.put(path, &content).await;
+        let read = bench.range(path, GetRange::Bounded(0..100)).await;
+        if is_good {
+            assert_eq!(read.unwrap(), content);
+        } else {
+            damage_of(read, path);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_table_that_was_cut_lengthened_emptied_or_exchanged_is_seen_at_any_read() {
     let other = "db/compacted/b.sst";
