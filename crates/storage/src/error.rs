@@ -11,8 +11,8 @@ use std::sync::Arc;
 use lodgepole_types::{Classify, ErrorKind};
 use slatedb::CloseReason;
 
-use crate::SealError;
 use crate::local::DiskError;
+use crate::{DatabasePath, SealError};
 
 /// A failed operation on a database.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +89,15 @@ impl From<slatedb::Error> for StorageError {
             Kind::Data => Self::Damaged(source),
             Kind::Invalid | Kind::Internal | _ => Self::Refused(source),
         }
+    }
+}
+
+/// What it means that a database cannot be opened.
+pub(crate) fn opening_failed(path: &DatabasePath, error: slatedb::Error) -> StorageError {
+    if matches!(error.kind(), slatedb::ErrorKind::Closed(CloseReason::Fenced)) {
+        StorageError::Overtaken(path.to_string())
+    } else {
+        error.into()
     }
 }
 

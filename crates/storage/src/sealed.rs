@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
@@ -138,10 +138,8 @@ fn is_of_log(location: &Path) -> bool {
 /// itself. SlateDB slices what it holds of a log object by that offset without a look, and no checksum
 /// covers it: one flipped byte would end the process.
 fn points_inside(tail: &[u8], length: u64) -> bool {
-    let Some(offset) = tail.first_chunk().map(|offset| u64::from_be_bytes(*offset)) else {
-        return false;
-    };
-    offset.checked_add(FOOTER_BYTES).is_some_and(|end| end <= length)
+    let offset = Bytes::copy_from_slice(tail).try_get_u64().ok();
+    offset.and_then(|offset| offset.checked_add(FOOTER_BYTES)).is_some_and(|end| end <= length)
 }
 
 fn without_seal(mut object: ObjectMeta) -> ObjectMeta {

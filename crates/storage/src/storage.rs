@@ -21,6 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::bounds::{COMPACTIONS, MANIFESTS};
 use crate::clock::{Ahead, DatabaseClock};
 use crate::compaction::{CompactionWish, L0_FILES_MAX, SchedulerSupplier};
+use crate::error::opening_failed;
 use crate::local::{LocalOptions, LocalStore, Need};
 use crate::sealed::SealedStore;
 use crate::{Database, DatabasePath, OpenError, Parent, Pin, StorageError, StorageOptions};
@@ -227,12 +228,7 @@ impl Storage {
             .with_compactor_builder(compactor)
             .build()
             .await
-            .map_err(|error| match error.kind() {
-                slatedb::ErrorKind::Closed(slatedb::CloseReason::Fenced) => {
-                    StorageError::Overtaken(path.to_string())
-                }
-                _ => error.into(),
-            })?;
+            .map_err(|error| opening_failed(path, error))?;
         Ok(Database::new(db, path.clone(), wish))
     }
 
