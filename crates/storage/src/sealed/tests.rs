@@ -115,6 +115,21 @@ async fn every_flipped_bit_of_an_object_read_whole_is_seen() {
     bench.whole(MANIFEST).await.unwrap();
 }
 
+/// SlateDB asks for the length of a log object and takes an empty one for a fence, unread.
+#[tokio::test]
+async fn a_fence_in_the_place_of_another_object_of_the_log_is_seen_by_its_length() {
+    let (rows, fence) = ("a/wal/00000000000000000002.sst", "b/wal/00000000000000000010.sst");
+    let bench = Bench::new();
+    bench.put(rows, &[0; 100]).await;
+    bench.put(fence, b"").await;
+    assert_eq!(bench.store.head(&Path::from(fence)).await.unwrap().size, 0);
+    let others = bench.raw.get(&Path::from(fence)).await.unwrap().bytes().await.unwrap();
+    bench.raw.put(&Path::from(rows), others.into()).await.unwrap();
+    damage_of(bench.store.head(&Path::from(rows)).await, rows);
+    bench.damage(rows, |bytes| bytes.fill(0)).await;
+    damage_of(bench.store.head(&Path::from(rows)).await, rows);
+}
+
 /// SlateDB takes the offset in the footer of a log object without a look.
 #[tokio::test]
 async fn a_footer_of_the_log_that_points_outside_is_seen_at_the_first_read() {
