@@ -11,6 +11,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from scripts.ports import is_free
+
 TICKS = os.sysconf("SC_CLK_TCK")
 START_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 60
@@ -108,17 +110,6 @@ def free_port(in_a_row: int = 1) -> int:
     """A port that is free now, together with those after it."""
     for _ in range(200):
         first = random.choice(PORTS)
-        if all(_is_free(port) for port in range(first, first + in_a_row)):
+        if all(is_free(port) for port in range(first, first + in_a_row)):
             return first
     raise RuntimeError(f"no {in_a_row} free ports in a row from {PORTS[0]} to {PORTS[-1]}")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As servers do: a port that was used a moment ago is not in use.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -24,13 +24,14 @@ def claim_ports() -> tuple[int, socket.socket] | None:
         except OSError:
             claim.close()
             continue
-        if all(_is_free(port) for port in range(first, first + PORTS_IN_A_ROW)):
+        if all(is_free(port) for port in range(first, first + PORTS_IN_A_ROW)):
             return first, claim
         claim.close()
     return None
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server could listen on it now."""
     with socket.socket() as probe:
         # As servers do: a port that was used a moment ago is not in use.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
