@@ -8,18 +8,16 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use lodgepole_sim::power::{Lives, cut_many};
+use lodgepole_sim::seeds::Portion;
 use lodgepole_storage::local::SyncMode;
 
 const USAGE: &str = "usage: power FIRST END [THREADS]";
 
 fn main() -> ExitCode {
-    let numbers: Option<Vec<u64>> =
-        std::env::args().skip(1).map(|text| text.parse().ok()).collect();
-    let Some([first, end, rest @ ..]) = numbers.as_deref() else {
+    let Some(portion) = Portion::parse(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::FAILURE;
     };
-    let threads = rest.first().map_or(2, |threads| usize::try_from(*threads).unwrap_or(2));
     #[expect(clippy::disallowed_methods, reason = "it says how long it took")]
     let begun = Instant::now();
     let lives = match Lives::measure() {
@@ -29,14 +27,13 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let cuts = cut_many(&lives, *first..*end, SyncMode::Full, threads);
+    let cuts = cut_many(&lives, portion.seeds.clone(), SyncMode::Full, portion.threads);
     println!("{cuts}");
     for (seed, violation) in &cuts.violations {
         println!("seed {seed}: {violation}");
         println!("replay: cargo run -p lodgepole-sim --example power -- {seed} {}", seed + 1);
     }
-    println!("seeds {first} to {end}, {} s", begun.elapsed().as_secs());
     let failed = cuts.violations.len() as u64;
-    println!("{} passed, {failed} failed", cuts.cuts - failed);
+    println!("{}", portion.closing(begun.elapsed(), cuts.cuts, failed));
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -8,17 +8,15 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use lodgepole_sim::rot::{Estate, run};
+use lodgepole_sim::seeds::Portion;
 
 const USAGE: &str = "usage: rot FIRST END [THREADS]";
 
 fn main() -> ExitCode {
-    let numbers: Option<Vec<u64>> =
-        std::env::args().skip(1).map(|text| text.parse().ok()).collect();
-    let Some([first, end, rest @ ..]) = numbers.as_deref() else {
+    let Some(portion) = Portion::parse(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::FAILURE;
     };
-    let threads = rest.first().map_or(2, |threads| usize::try_from(*threads).unwrap_or(2));
     #[expect(clippy::disallowed_methods, reason = "it says how long it took")]
     let begun = Instant::now();
     let estate = match Estate::make() {
@@ -28,13 +26,12 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let tally = run(&estate, *first..*end, None, threads);
+    let tally = run(&estate, portion.seeds.clone(), None, portion.threads);
     println!("{tally}");
     for (seed, ..) in &tally.failures {
         println!("replay: cargo run -p lodgepole-sim --example rot -- {seed} {}", seed + 1);
     }
     let (cases, failed) = (tally.cases(), tally.failed());
-    println!("seeds {first} to {end}, {} s", begun.elapsed().as_secs());
-    println!("{} passed, {failed} failed", cases - failed);
+    println!("{}", portion.closing(begun.elapsed(), cases, failed));
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

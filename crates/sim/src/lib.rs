@@ -16,3 +16,4 @@ pub mod crash;
 pub mod fixture;
 pub mod power;
 pub mod rot;
+pub mod seeds;

@@ -8,8 +8,9 @@
 //! it is read as a whole, changed in any bit is never handed up; the error names it.
 //!
 //! WHY tables are not hashed at every read: they are read block by block, and their blocks have
-//! checksums of their own. Their seal is looked at once, before the first read. WHY a layer below the
-//! databases: it is the only place that all objects pass, and no format above it changes.
+//! checksums of their own. Their seal is looked at once, before the first read, and that of an empty one,
+//! which nobody reads, when its length is asked for. WHY a layer below the databases: it is the only place
+//! that all objects pass, and no format above it changes.
 #![expect(clippy::result_large_err, reason = "the errors are object_store's")]
 
 use std::collections::HashMap;
@@ -135,8 +136,8 @@ fn is_of_log(location: &Path) -> bool {
 }
 
 /// Whether the footer before the seal, 8 bytes that are an offset and 2 of a version, names a place before
-/// itself; an empty one has none. SlateDB slices what it holds of a log object by that offset without a look, and no checksum
-/// covers it: one flipped byte would end the process.
+/// itself; an empty object has none. SlateDB slices what it holds of a log object by that offset without a
+/// look, and no checksum covers it: one flipped byte would end the process.
 fn points_inside(tail: &[u8], length: u64) -> bool {
     if length == 0 {
         return true;

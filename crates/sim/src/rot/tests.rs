@@ -2,6 +2,10 @@
 //! the suite would notice. Method: a thousand seeded damages of a small estate; the same with
 //! checksums that match all the same, which must be caught.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+
 use super::*;
 
 /// Processors of the machine the checks are made for.
@@ -52,6 +56,40 @@ fn a_seed_names_one_case() {
         assert_eq!(first.to_string(), second.to_string());
         assert_eq!(first.changes, second.changes);
     }
+}
+
+/// What SlateDB takes without a look: that an empty object of a log is a fence, and where a footer points.
+/// Each object of each log with writes in it becomes another one's fence, and has its footer bent.
+#[test]
+fn a_fence_or_a_bent_footer_in_a_log_is_never_believed() {
+    const SEAL_BYTES: usize = 32;
+    const FOOTER_BYTES: usize = 10;
+    let estate = Estate::make().unwrap();
+    let (mut found, mut harmless) = (0, 0);
+    for image in &estate.images {
+        let is_of_log = |path: &str| FileKind::of(path).is_some_and(|kind| kind.folder == "wal");
+        let logs = image.objects().iter().filter(|(path, _)| is_of_log(path));
+        let (fences, writes): (Vec<_>, Vec<_>) = logs.partition(|(_, b)| b.len() == SEAL_BYTES);
+        let (_, fence) = fences.first().unwrap();
+        for (path, bytes) in writes {
+            let mut bent = bytes.to_vec();
+            bent[bytes.len() - SEAL_BYTES - FOOTER_BYTES] ^= 0x40;
+            let damaged =
+                [(Damage::Exchanged, Bytes::clone(fence)), (Damage::FlippedByte, bent.into())];
+            for (damage, content) in damaged {
+                let (kind, image) = (FileKind::of(path).unwrap(), Arc::clone(image));
+                let changes = vec![(path.clone(), Some(content))];
+                let case = Case { seed: 1, kind, damage, image, changes };
+                match examine(&case) {
+                    Ok(Outcome::Found) => found += 1,
+                    Ok(Outcome::Harmless) => harmless += 1,
+                    other => panic!("{case}: {other:?}"),
+                }
+            }
+        }
+    }
+    println!("{found} found, {harmless} harmless");
+    assert!(found >= 10, "{found} found, {harmless} harmless");
 }
 
 /// If a lost log or a changed segment came with checksums that match, this suite would say so. Few
