@@ -156,7 +156,9 @@ class Work:
         # Once the server has seen 2039, it has no way back but a restart: that comes later.
         places = places if number else [*places[:4], places[5]]
         if more:
-            some = [self.rng.uniform(-2e9, 4e8) for _ in range(6)]
+            # Not before 1970: no kernel takes such a time, and some libraries panic at it.
+            since_1970_s = time.time() - HOUR_S
+            some = [self.rng.uniform(-since_1970_s, 4e8) for _ in range(6)]
             places += [lambda offset=offset: self.clock.set(offset) for offset in some]
         for move in places:
             move()
