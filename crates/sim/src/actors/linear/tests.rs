@@ -137,3 +137,23 @@ fn a_write_without_an_answer_may_show_late_or_never() {
     assert!(is_linearizable(None, &late));
     assert!(is_linearizable(None, &never));
 }
+
+/// Forty writes without an answer, each of which may have happened or not, and a read that nothing
+/// explains: to say no, all has to be tried. A search through their subsets would not end.
+#[test]
+fn many_writes_without_an_answer_are_searched_in_no_time() {
+    let impossible = read(2_000, 2_001, Some(999));
+    let unseen = (0..40).map(|at| unanswered(at, 1_000, u16::try_from(at).unwrap()));
+    let unseen: Vec<_> = unseen.chain([impossible]).collect();
+    assert!(!is_linearizable(None, &unseen));
+
+    let deletes = (0..40).map(|at| Event { certain: false, ..delete(at, 1_000) });
+    let stores_and_misses = (0..40).flat_map(|at| {
+        let begin = 100 + 10 * at;
+        [write(begin, begin + 1, 1), read(begin + 2, begin + 3, None)]
+    });
+    let mut events: Vec<_> = deletes.chain(stores_and_misses).collect();
+    assert!(is_linearizable(None, &events), "one deletion for each miss");
+    events.push(impossible);
+    assert!(!is_linearizable(None, &events));
+}
