@@ -54,6 +54,8 @@ struct Wish {
 enum Step {
     /// New segments are there: there may be more to do.
     Built,
+    /// New segments are there, and enough for others waits.
+    More,
     /// There was nothing to do.
     Idle,
     /// Writes came in between in a way that makes it all to be done again.
@@ -86,13 +88,22 @@ impl Wishes {
     /// Wishes for a namespace to be indexed, as soon as possible.
     pub(crate) fn add(&self, shape: ShardRef, name: NamespaceName, now: Duration) {
         let mut open = self.open.lock();
-        let wish = Wish { shape, due: Duration::ZERO, quiet: false, since: now };
+        let wish = Wish { shape, due: now, quiet: false, since: now };
         let known = open.entry((shape.index, name)).or_insert(wish);
         if known.quiet {
             *known = wish;
         }
         drop(open);
         self.added.notify_one();
+    }
+
+    /// Wishes for the rest of a namespace to be indexed, which waits since then: after those that
+    /// came before `now`, so that none waits for all of another.
+    fn add_rest(&self, shape: ShardRef, name: NamespaceName, (since, now): (Duration, Duration)) {
+        let rest = Wish { shape, due: now, quiet: false, since };
+        let mut open = self.open.lock();
+        let known = open.entry((shape.index, name)).or_insert(rest);
+        *known = Wish { since: known.since.min(since), due: known.due.min(now), ..rest };
     }
 
     /// Wishes for a namespace to be looked at later, unless it is to be sooner.
@@ -178,7 +189,7 @@ impl Engine {
 
     /// `false` when it failed and is put off.
     async fn index_one(&self, work: Work) -> bool {
-        let Wish { shape, quiet, .. } = work.wish;
+        let Wish { shape, quiet, since, .. } = work.wish;
         let name = work.key.1.clone();
         let (clock, wishes) = (&self.commons.clock, &self.commons.wishes);
         let options = &self.commons.options;
@@ -194,6 +205,7 @@ impl Engine {
         };
         match outcome {
             Ok(Step::Built) => wishes.add_later(shape, name, clock.elapsed() + options.merge_pause),
+            Ok(Step::More) => wishes.add_rest(shape, name, (since, clock.elapsed())),
             Ok(Step::Superseded) => wishes.add_later(shape, name, clock.elapsed() + RETRY_PAUSE),
             Ok(Step::Idle) if quiet => {}
             Ok(Step::Idle) => wishes.add_later(shape, name, clock.elapsed() + options.merge_pause),

@@ -38,6 +38,7 @@ mod sweep;
 mod tail_load;
 mod tails;
 mod upkeep;
+mod versions;
 mod writer;
 
 pub use lodgepole_rows::RowError;

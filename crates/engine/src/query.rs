@@ -6,7 +6,6 @@
 //! Either way the rows searched hold ids, vectors and metadata of one version at one Lsn. Invariant:
 //! score, values and metadata of a hit belong to one version of the record.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lodgepole_kernels::Kernels;
@@ -21,10 +20,11 @@ use rayon::prelude::*;
 
 use crate::record_scan::{RecordScan, place_in};
 use crate::search_pool::{FILTER_WORK, Spread};
-use crate::segment_load::{Indexed, VERSIONS_AT_ONCE, read_versions, segments_in};
+use crate::segment_load::{Indexed, segments_in};
 use crate::segments::HeldSegment;
 use crate::shard::Shard;
 use crate::tails::{ChunkGatherer, TailView};
+use crate::versions::{Unindexed, VersionScan};
 use crate::{EngineError, ReadError};
 
 /// How often one query finds segments damaged, and gives them up, before it fails.
@@ -242,28 +242,19 @@ impl Shard {
         let Some(place) = place_in(&view, namespace).await? else {
             return Ok(Answer { hits: best, lsn });
         };
-        let mut gatherer = ChunkGatherer::new(self.shape.dimension());
         let entries = segments_in(&view, place).await?;
-        if entries.is_empty() {
-            let mut scan = RecordScan::start(&view, place).await?;
-            while let Some(record) = scan.next().await? {
-                if gatherer.push(record)? {
-                    self.add_best(&mut best, gatherer.take(), lsn, &search).await?;
-                }
-            }
+        let mut unindexed = if entries.is_empty() {
+            Unindexed::All(RecordScan::start(&view, place).await?)
         } else {
-            let Indexed { segments, born } =
+            let Indexed { segments, born, .. } =
                 Indexed::load(&view, place, &entries, &self.commons.segments).await?;
             let indexed = TailView { chunks: Arc::default(), segments: segments.into(), lsn };
             best = self.best_of(indexed, Arc::clone(&search)).await?;
-            let mut born = born.into_iter().peekable();
-            while born.peek().is_some() {
-                let next: BTreeMap<_, _> = born.by_ref().take(VERSIONS_AT_ONCE).collect();
-                let push = |record| {
-                    gatherer.push(record)?;
-                    Ok(true)
-                };
-                read_versions(&view, place, next, push).await?;
+            Unindexed::Some(VersionScan::new(&view, place, born))
+        };
+        let mut gatherer = ChunkGatherer::new(self.shape.dimension());
+        while let Some(record) = unindexed.next().await? {
+            if gatherer.push(record)? {
                 self.add_best(&mut best, gatherer.take(), lsn, &search).await?;
             }
         }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use lodgepole_rows::{
     self as rows, DocId, NamespaceRow, Place, RecordHead, RecordRow, RowError, VectorRow,
 };
-use lodgepole_storage::{Scan, View, prefix_range};
+use lodgepole_storage::{KeyValue, Scan, View, prefix_range};
 use lodgepole_types::{Filter, NamespaceName, Record, RecordId, SparseVector, StoredMetadata};
 
 use crate::EngineError;
@@ -49,26 +49,73 @@ impl RecordScan {
         Ok(Self { records, vectors })
     }
 
+    /// Only the records from one id to another, with both of them.
+    pub(crate) async fn between(
+        view: &View,
+        place: Place,
+        (first, last): (&str, &str),
+    ) -> Result<Self, EngineError> {
+        let range = |key_of: fn(Place, &str) -> Vec<u8>| {
+            let bound = |id| Bound::Included(Bytes::from(key_of(place, id)));
+            (bound(first), bound(last))
+        };
+        let records = HeadScan(view.scan(range(rows::record_key)).await?);
+        Ok(Self { records, vectors: view.scan(range(rows::vector_key)).await? })
+    }
+
     /// The next record by id.
     pub(crate) async fn next(&mut self) -> Result<Option<ScannedRecord>, EngineError> {
-        let (head, vector) = (self.records.next().await?, self.vectors.next().await?);
-        let (head, vector) = match (head, vector) {
-            (None, None) => return Ok(None),
-            (Some(head), Some(vector)) => (head, vector),
-            (Some(_), None) | (None, Some(_)) => return Err(RowError::unmatched().into()),
-        };
-        let row = VectorRow::decode(&vector.value)?;
-        if rows::id_of_key(&vector.key)? != head.id.as_str() || row.docid != head.head.vector_docid
-        {
+        self.next_pair().await?.map(RowPair::join).transpose()
+    }
+
+    /// The rows of the next record by id.
+    pub(crate) async fn next_pair(&mut self) -> Result<Option<RowPair>, EngineError> {
+        let (head, vectors) = (self.records.next().await?, self.vectors.next().await?);
+        match (head, vectors) {
+            (None, None) => Ok(None),
+            (Some(head), Some(KeyValue { key, value })) => {
+                let is_pair = rows::id_of_key(&key)? == head.id.as_str();
+                let pair = RowPair { head, vectors: value };
+                if is_pair { Ok(Some(pair)) } else { Err(RowError::unmatched().into()) }
+            }
+            (Some(_), None) | (None, Some(_)) => Err(RowError::unmatched().into()),
+        }
+    }
+}
+
+/// Both rows of a record.
+#[derive(Debug)]
+pub(crate) struct RowPair {
+    head: ScannedHead,
+    vectors: Bytes,
+}
+
+impl RowPair {
+    /// The rows of one record, which must exist, in a settled view.
+    pub(crate) async fn look_up(
+        view: &View,
+        place: Place,
+        id: &RecordId,
+    ) -> Result<Self, EngineError> {
+        let stored = view.get(&rows::record_key(place, id.as_str())).await?;
+        let stored = stored.ok_or_else(RowError::unmatched)?;
+        let (head, metadata) = RecordRow::split(&stored)?;
+        let head = ScannedHead { id: id.clone(), head, metadata: stored.slice_ref(metadata) };
+        head.paired(view, place).await
+    }
+
+    pub(crate) fn id(&self) -> &RecordId {
+        &self.head.id
+    }
+
+    /// The record, if both rows are of one version.
+    pub(crate) fn join(self) -> Result<ScannedRecord, EngineError> {
+        let ScannedHead { id, head, metadata } = self.head;
+        let VectorRow { docid, values, sparse } = VectorRow::decode(&self.vectors)?;
+        if docid != head.vector_docid {
             return Err(RowError::unmatched().into());
         }
-        Ok(Some(ScannedRecord {
-            docid: head.head.docid,
-            id: head.id,
-            values: row.values,
-            sparse: row.sparse,
-            metadata: head.metadata,
-        }))
+        Ok(ScannedRecord { docid: head.docid, id, values, sparse, metadata })
     }
 }
 
@@ -86,17 +133,19 @@ impl ScannedHead {
         filter.matches(StoredMetadata::new(&self.metadata))
     }
 
+    /// With the other row, read from the view that this came from.
+    async fn paired(self, view: &View, place: Place) -> Result<RowPair, EngineError> {
+        let vectors = view.get(&rows::vector_key(place, self.id.as_str())).await?;
+        Ok(RowPair { head: self, vectors: vectors.ok_or_else(RowError::unmatched)? })
+    }
+
     /// The whole record; its vectors are read from the view that this came from.
     pub(crate) async fn complete(self, view: &View, place: Place) -> Result<Record, EngineError> {
-        let key = rows::vector_key(place, self.id.as_str());
-        let row = view.get(&key).await?.ok_or_else(RowError::unmatched)?;
-        let row = VectorRow::decode(&row)?;
-        if row.docid != self.head.vector_docid {
-            return Err(RowError::unmatched().into());
-        }
-        let metadata = StoredMetadata::new(&self.metadata).to_metadata();
+        let ScannedRecord { id, values, sparse, metadata, .. } =
+            self.paired(view, place).await?.join()?;
+        let metadata = StoredMetadata::new(&metadata).to_metadata();
         let metadata = metadata.map_err(|_| RowError::damaged_metadata())?;
-        Ok(Record { id: self.id, values: row.values, sparse: row.sparse, metadata })
+        Ok(Record { id, values, sparse, metadata })
     }
 }
 

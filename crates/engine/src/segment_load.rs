@@ -6,23 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
 use lodgepole_rows::{
-    self as rows, DirectoryRow, DocId, MetaRow, Place, QueueRow, RecordRow, RowError, SegmentEntry,
-    VectorRow,
+    self as rows, DirectoryRow, DocId, MetaRow, Place, QueueRow, RowError, SegmentEntry,
 };
 use lodgepole_search::{RowSet, SegmentError};
 use lodgepole_storage::{View, prefix_range};
 use lodgepole_types::RecordId;
 
 use crate::EngineError;
-use crate::record_scan::ScannedRecord;
 use crate::segments::{HeldSegment, OpenSegment, SegmentStore};
-
-/// Versions read before it is looked at how much memory they take.
-pub(crate) const VERSIONS_AT_ONCE: usize = 1_024;
-/// Records read at once.
-const READS_IN_FLIGHT: usize = 32;
 
 /// The segments of a namespace as a view shows them; none when it is to be read from its records.
 pub(crate) async fn segments_in(
@@ -50,6 +42,17 @@ pub(crate) struct Indexed {
     pub(crate) segments: Vec<HeldSegment>,
     /// Versions that no segment holds, by docid.
     pub(crate) born: BTreeMap<DocId, RecordId>,
+    /// The last docid of each request that is queued, ascending.
+    requests: Vec<DocId>,
+}
+
+/// What was left out of the versions that no segment holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Later {
+    /// The last docid of the requests that were not left out.
+    pub(crate) upto: DocId,
+    /// How many versions were.
+    pub(crate) rows: u64,
 }
 
 impl Indexed {
@@ -76,12 +79,23 @@ impl Indexed {
             };
             segments.push(HeldSegment { open, dead });
         }
-        let mut indexed = Self { segments, born: BTreeMap::new() };
+        let mut indexed = Self { segments, born: BTreeMap::new(), requests: Vec::new() };
         let mut queue = view.scan(prefix_range(&rows::queue_prefix(place))).await?;
         while let Some(entry) = queue.next().await? {
+            indexed.requests.push(rows::seq_of_queue_key(&entry.key)?);
             indexed.follow(QueueRow::decode(&entry.value)?)?;
         }
         Ok(indexed)
+    }
+
+    /// Keeps the first versions, about `rows` of them but no part of a request; says which ones it
+    /// left out, if any. Deaths count up to the view all the same: they are found again in the rest
+    /// of the queue, and a row does not die twice.
+    pub(crate) fn leave_after(&mut self, rows: u64) -> Option<Later> {
+        let last = *self.born.keys().nth(usize::try_from(rows.checked_sub(1)?).ok()?)?;
+        let upto = *self.requests.get(self.requests.partition_point(|&request| request < last))?;
+        let later = self.born.split_off(&(upto + 1));
+        (!later.is_empty()).then_some(Later { upto, rows: later.len() as u64 })
     }
 
     fn follow(&mut self, row: QueueRow) -> Result<(), EngineError> {
@@ -102,40 +116,4 @@ impl Indexed {
 
 fn named(segment: &OpenSegment, source: SegmentError) -> EngineError {
     EngineError::NamedSegment { id: segment.id, source }
-}
-
-/// Reads the records of some versions, in the order of docids, and hands them out one by one.
-pub(crate) async fn read_versions(
-    view: &View,
-    place: Place,
-    versions: BTreeMap<DocId, RecordId>,
-    mut found: impl FnMut(ScannedRecord) -> Result<bool, EngineError>,
-) -> Result<bool, EngineError> {
-    let reads = versions.into_iter().map(|(docid, id)| read_version(view, place, docid, id));
-    let mut reads = stream::iter(reads).buffered(READS_IN_FLIGHT);
-    while let Some(record) = reads.try_next().await? {
-        if !found(record)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-async fn read_version(
-    view: &View,
-    place: Place,
-    docid: DocId,
-    id: RecordId,
-) -> Result<ScannedRecord, EngineError> {
-    let head = view.get(&rows::record_key(place, id.as_str())).await?;
-    let head_row = head.ok_or_else(RowError::unmatched)?;
-    let (head, metadata) = RecordRow::split(&head_row)?;
-    let metadata = head_row.slice_ref(metadata);
-    let vectors = view.get(&rows::vector_key(place, id.as_str())).await?;
-    let vectors = VectorRow::decode(&vectors.ok_or_else(RowError::unmatched)?)?;
-    if head.docid != docid || vectors.docid != head.vector_docid {
-        return Err(RowError::unmatched().into());
-    }
-    let VectorRow { values, sparse, .. } = vectors;
-    Ok(ScannedRecord { docid, id, values, sparse, metadata })
 }

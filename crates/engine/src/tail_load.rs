@@ -12,9 +12,10 @@ use lodgepole_types::NamespaceName;
 
 use crate::change::{Change, SegmentsChange};
 use crate::record_scan::{RecordScan, place_in};
-use crate::segment_load::{Indexed, read_versions, segments_in, seq_in};
+use crate::segment_load::{Indexed, segments_in, seq_in};
 use crate::shard::Shard;
 use crate::tails::{Admission, ChunkGatherer, LoadedRows, Loading, Tail, TailKey};
+use crate::versions::{Unindexed, VersionScan};
 use crate::{EngineError, WriteError};
 
 /// Bytes a row takes in memory beside its vectors, id and metadata.
@@ -114,22 +115,18 @@ impl Shard {
         }
         let seq = seq_in(&view).await?;
         let entries = segments_in(&view, place).await?;
-        let mut gatherer = ChunkGatherer::new(self.shape.dimension());
-        let mut segments = Vec::new();
+        let (segments, mut unindexed);
         if entries.is_empty() {
-            let mut scan = RecordScan::start(&view, place).await?;
-            while let Some(record) = scan.next().await? {
-                if gatherer.push(record)? && !loading.has_room_for(gatherer.bytes()) {
-                    return Ok(Loaded::TooLarge);
-                }
-            }
+            segments = Vec::new();
+            unindexed = Unindexed::All(RecordScan::start(&view, place).await?);
         } else {
             let indexed = Indexed::load(&view, place, &entries, &self.commons.segments).await?;
             segments = indexed.segments;
-            let fits = read_versions(&view, place, indexed.born, |record| {
-                Ok(!gatherer.push(record)? || loading.has_room_for(gatherer.bytes()))
-            });
-            if !fits.await? {
+            unindexed = Unindexed::Some(VersionScan::new(&view, place, indexed.born));
+        }
+        let mut gatherer = ChunkGatherer::new(self.shape.dimension());
+        while let Some(record) = unindexed.next().await? {
+            if gatherer.push(record)? && !loading.has_room_for(gatherer.bytes()) {
                 return Ok(Loaded::TooLarge);
             }
         }

@@ -1,17 +1,16 @@
 //! Indexing a namespace that is too large to be held in memory: straight from its records.
 //!
-//! The records are read from one view, in runs that fit into memory, and each run becomes a
-//! segment. One commit at the end puts them all in place, so that a crash in between leaves the
-//! namespace as it was. Once it has segments, small ones are merged by the same rule as those of a
-//! namespace in memory, so their number stays logarithmic.
+//! Without segments, all records are read from one view, in runs that fit into memory, and each run
+//! becomes a segment; one commit at the end puts them in place, so that a crash in between leaves the
+//! namespace as it was. With segments, a step takes the beginning of the queue, as much as fits into
+//! memory, and commits it: queries read from the records what is in no segment, so what waits has to
+//! become less while the rest is built, not at its end. Small segments are merged by the same rule
+//! as those of a namespace in memory, so their number stays logarithmic.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lodgepole_rows::{DocId, Place};
 use lodgepole_search::{FlatChunk, merge_choice};
-use lodgepole_storage::View;
-use lodgepole_types::{Lsn, NamespaceName, RecordId};
+use lodgepole_types::{Lsn, NamespaceName};
 
 use super::Step;
 use super::job::{Built, deletions, size_of};
@@ -19,12 +18,11 @@ use super::rows::JoinedRows;
 use crate::EngineError;
 use crate::change::{Indexed, SegmentsCommit};
 use crate::record_scan::{RecordScan, place_in};
-use crate::segment_load::{
-    Indexed as IndexedRows, VERSIONS_AT_ONCE, read_versions, segments_in, seq_in,
-};
+use crate::segment_load::{Indexed as IndexedRows, segments_in, seq_in};
 use crate::segments::{HeldSegment, OpenSegment};
 use crate::shard::Shard;
 use crate::tails::ChunkGatherer;
+use crate::versions::{Unindexed, VersionScan};
 
 impl Shard {
     /// As [`Shard::index_step`], of a namespace that is not held in memory.
@@ -38,31 +36,33 @@ impl Shard {
         }
         let view = self.settled_view().await?;
         let Some(place) = place_in(&view, name).await? else { return Ok(Step::Idle) };
-        let (seq, entries) = (seq_in(&view).await?, segments_in(&view, place).await?);
-        let mut runs =
-            Runs { gatherer: ChunkGatherer::new(self.shape.dimension()), built: Built::default() };
-        let (mut merged, mut kept) = (Vec::new(), Vec::new());
+        let (mut seq, entries) = (seq_in(&view).await?, segments_in(&view, place).await?);
+        let batch_bytes = self.commons.options.index_batch_bytes;
+        let (merged, kept, more, run_bytes, unindexed);
         if entries.is_empty() {
             self.drop_stale_queue(name, place, seq).await?;
-            let mut scan = RecordScan::start(&view, place).await?;
-            while let Some(record) = scan.next().await? {
-                if runs.gatherer.push(record)? {
-                    runs.build_when_full(self).await?;
-                }
-            }
+            (merged, kept, more, run_bytes) = (Vec::new(), Vec::new(), false, batch_bytes);
+            unindexed = Unindexed::All(RecordScan::start(&view, place).await?);
         } else {
-            let indexed = IndexedRows::load(&view, place, &entries, &self.commons.segments).await?;
+            let mut indexed =
+                IndexedRows::load(&view, place, &entries, &self.commons.segments).await?;
+            let row_bytes = self.count(place).await?.row_bytes().max(1);
+            let later = indexed.leave_after((batch_bytes / row_bytes).max(1));
+            seq = later.map_or(seq, |later| later.upto);
+            let wanted = self.commons.options.index_from;
+            let is_enough = |rows: u64| wanted.is_reached(rows, rows * row_bytes);
+            more = later.is_some_and(|later| is_enough(later.rows));
             let tail_rows = indexed.born.len() as u64;
             (merged, kept) = self.merged_and_kept(indexed.segments, tail_rows, quiet);
-            let row_bytes = self.count(place).await?.row_bytes();
-            let wanted = self.commons.options.index_from;
-            if merged.is_empty() && !wanted.is_reached(tail_rows, tail_rows * row_bytes) {
+            if merged.is_empty() && !more && !is_enough(tail_rows) {
                 return Ok(Step::Idle);
             }
-            runs.read(self, (&view, place), indexed.born).await?;
+            // Whole in one segment, but for rows much larger than the rest.
+            run_bytes = 2 * batch_bytes;
+            unindexed = Unindexed::Some(VersionScan::new(&view, place, indexed.born));
         }
-        runs.build_last(self, &merged).await?;
-        let Built { segments: added, unnamed } = runs.built;
+        let runs = Runs::new(self).read(unindexed, run_bytes).await?;
+        let Built { segments: added, unnamed } = runs.build_last(&merged).await?;
         let (trimmed, left) = self.queued_until(place, seq).await?;
         if added.is_empty() && merged.is_empty() && trimmed.is_empty() {
             return Ok(Step::Idle);
@@ -89,7 +89,8 @@ impl Shard {
                 unnamed,
             },
         };
-        self.commit_segments(name, commit).await
+        let step = self.commit_segments(name, commit).await?;
+        Ok(if step == Step::Built && more { Step::More } else { step })
     }
 
     /// Which segments become one, with `tail_rows` that are in none; and the others.
@@ -111,69 +112,51 @@ impl Shard {
 }
 
 /// Records on their way into segments.
-struct Runs {
+struct Runs<'a> {
+    shard: &'a Shard,
     gatherer: ChunkGatherer,
     built: Built,
 }
 
-impl Runs {
-    async fn build_when_full(&mut self, shard: &Shard) -> Result<(), EngineError> {
-        if self.gatherer.bytes() >= shard.commons.options.index_batch_bytes {
-            let chunks = self.gatherer.take();
-            self.build(shard, JoinedRows::default(), chunks).await?;
-        }
-        Ok(())
+impl<'a> Runs<'a> {
+    fn new(shard: &'a Shard) -> Self {
+        let gatherer = ChunkGatherer::new(shard.shape.dimension());
+        Self { shard, gatherer, built: Built::default() }
     }
 
-    /// Reads versions of records, and builds of them what does not fit into memory.
-    async fn read(
-        &mut self,
-        shard: &Shard,
-        (view, place): (&View, Place),
-        born: BTreeMap<DocId, RecordId>,
-    ) -> Result<(), EngineError> {
-        let mut born = born.into_iter();
-        loop {
-            let some: BTreeMap<_, _> = born.by_ref().take(VERSIONS_AT_ONCE).collect();
-            if some.is_empty() {
-                return Ok(());
+    /// Reads all of it, and builds a segment whenever so many bytes have come.
+    async fn read(mut self, mut from: Unindexed<'_>, run_bytes: u64) -> Result<Self, EngineError> {
+        while let Some(record) = from.next().await? {
+            if self.gatherer.push(record)? && self.gatherer.bytes() >= run_bytes {
+                let chunks = self.gatherer.take();
+                self.build(JoinedRows::default(), chunks).await?;
             }
-            let gatherer = &mut self.gatherer;
-            read_versions(view, place, some, |record| {
-                gatherer.push(record)?;
-                Ok(true)
-            })
-            .await?;
-            self.build_when_full(shard).await?;
         }
+        Ok(self)
     }
 
     /// Builds the last segment: of what is left, and of what lives in segments that go. These are
     /// mapped, so their size is no matter of memory.
-    async fn build_last(
-        &mut self,
-        shard: &Shard,
-        merged: &[HeldSegment],
-    ) -> Result<(), EngineError> {
-        let gatherer = ChunkGatherer::new(shard.shape.dimension());
+    async fn build_last(mut self, merged: &[HeldSegment]) -> Result<Built, EngineError> {
+        let gatherer = ChunkGatherer::new(self.shard.shape.dimension());
         let chunks = std::mem::replace(&mut self.gatherer, gatherer).finish()?;
         let mut joined = JoinedRows::default();
         for held in merged {
             joined.add_segment(held)?;
         }
-        self.build(shard, joined, chunks).await
+        self.build(joined, chunks).await?;
+        Ok(self.built)
     }
 
     async fn build(
         &mut self,
-        shard: &Shard,
         mut joined: JoinedRows,
         chunks: Vec<FlatChunk>,
     ) -> Result<(), EngineError> {
         for chunk in chunks {
             joined.add_chunk(&Arc::new(chunk), Lsn(0))?;
         }
-        let built = shard.build(joined).await?;
+        let built = self.shard.build(joined).await?;
         self.built.segments.extend(built.segments);
         self.built.unnamed.extend(built.unnamed);
         Ok(())
